@@ -1,0 +1,1 @@
+"""Built-in policies: data, read with `importlib.resources`."""

@@ -1,0 +1,1 @@
+"""The runner: judges and shepherds patches. Read `pipeline.py` first."""

@@ -1,0 +1,1 @@
+"""The runner's own git: bare mirrors, trees in and out, patches read from the plumbing."""

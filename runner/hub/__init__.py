@@ -1,0 +1,1 @@
+"""A GitHub-shaped server over bare git repositories: the demo's forge and the tests' GitHub."""

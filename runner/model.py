@@ -1,0 +1,394 @@
+"""The nouns of automend, frozen. `docs/glossary.md` says what each word means.
+
+All of them travel through the durable engine and the store as JSON (`model_dump(mode="json")`), so they hold
+plain values only.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Noun(BaseModel):
+    """A frozen value; unknown fields are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+# ── judgement ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Verdict(StrEnum):
+    """A judgement. The four are never folded into two."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    ERROR = "error"
+    INCONCLUSIVE = "inconclusive"
+
+    @staticmethod
+    def worst(verdicts: list[Verdict]) -> Verdict:
+        """The verdict of a whole: no if any part is no, then error, then inconclusive; nothing is inconclusive."""
+        for verdict in (Verdict.FAILED, Verdict.ERROR, Verdict.INCONCLUSIVE):
+            if verdict in verdicts:
+                return verdict
+        return Verdict.PASSED if verdicts else Verdict.INCONCLUSIVE
+
+
+class Finding(Noun):
+    """One rule's explained outcome.
+
+    `rule` is `family.name` as in the policy file; `remedy` is what would satisfy the rule. `review` marks a
+    finding that passes but must be shown to the reviewer.
+    """
+
+    rule: str
+    verdict: Verdict
+    message: str
+    path: str | None = None
+    line: int | None = None
+    remedy: str = ""
+    review: bool = False
+
+
+class Check(Noun):
+    """One measurement: tests, coverage, lint. `details` is what the evidence keeps of it."""
+
+    name: str
+    verdict: Verdict
+    summary: str
+    seconds: float = 0.0
+    details: dict[str, Any] = Field(default_factory=dict)
+
+
+# ── work ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Goal(StrEnum):
+    """What a job is for."""
+
+    FIX = "fix"
+    IMPROVE = "improve"
+    TEST = "test"
+    DOCS = "docs"
+    DEPS = "deps"
+
+
+class Trigger(Noun):
+    """An outside event asking for work."""
+
+    kind: Literal["manual", "log", "schedule", "dispatch", "issue", "review"] = "manual"
+    source: str = ""
+    fingerprint: str | None = None
+
+
+class Job(Noun):
+    """What is asked. `context` is untrusted text (a log, an issue); `repo` is spelled as the person did."""
+
+    repo: str
+    base: str | None = None
+    goal: Goal = Goal.FIX
+    title: str = ""
+    context: str = ""
+    agents: tuple[str, ...] = ()
+    policy: str = "default"
+    repo_config: str | None = None
+    dry_run: bool = False
+    trigger: Trigger = Trigger()
+
+
+class RunStatus(StrEnum):
+    """Where a run is in its life."""
+
+    QUEUED = "queued"
+    WORKING = "working"
+    PROPOSED = "proposed"
+    LANDING = "landing"
+    LANDED = "landed"
+    REVERTED = "reverted"
+    REFUSED = "refused"
+    FAILED = "failed"
+    INCONCLUSIVE = "inconclusive"
+    JUDGED = "judged"
+    CLOSED = "closed"
+    STOPPED = "stopped"
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing more will happen to the run."""
+        return self not in {RunStatus.QUEUED, RunStatus.WORKING, RunStatus.PROPOSED, RunStatus.LANDING}
+
+
+class Base(Noun):
+    """What a run starts from: one commit of one repository, already in the runner's own mirror.
+
+    `forge` is OWNER/NAME where the repository lives on a forge, else None (then the run ends with a branch).
+    `remote` is the git address without credentials.
+    """
+
+    repo: str
+    forge: str | None
+    remote: str
+    ref: str
+    sha: str
+    tree: str
+
+
+class FileChange(Noun):
+    """One path of a patch, as git's plumbing tells it. Modes are git's octal strings; None where absent."""
+
+    path: str
+    status: Literal["A", "M", "D", "T"]
+    old_mode: str | None = None
+    new_mode: str | None = None
+    old_blob: str | None = None
+    new_blob: str | None = None
+    added: int = 0
+    removed: int = 0
+    binary: bool = False
+
+
+class Patch(Noun):
+    """Base tree → head tree. `dropped` lists ignored files that the agent left and we did not take."""
+
+    base_tree: str
+    head_tree: str
+    files: tuple[FileChange, ...] = ()
+    dropped: tuple[str, ...] = ()
+
+    @property
+    def added(self) -> int:
+        """Lines added, binary files counting none."""
+        return sum(f.added for f in self.files)
+
+    @property
+    def removed(self) -> int:
+        """Lines removed, binary files counting none."""
+        return sum(f.removed for f in self.files)
+
+
+class Usage(Noun):
+    """What an attempt took from the model provider, as metered by the gateway. `input` includes `cached`."""
+
+    requests: int = 0
+    input: int = 0
+    cached: int = 0
+    output: int = 0
+    cost_usd: float | None = None
+
+
+class Outcome(StrEnum):
+    """How an attempt of an agent ended."""
+
+    DONE = "done"
+    NO_CHANGE = "no_change"
+    TIMEOUT = "timeout"
+    BUDGET = "budget"
+    PROVIDER_DOWN = "provider_down"
+    CRASHED = "crashed"
+    OUTPUT_FLOOD = "output_flood"
+
+
+class Attempt(Noun):
+    """One try of an agent in a run. `tree` is what it left, imported and named by the runner's own git."""
+
+    number: int
+    agent: str
+    model: str
+    outcome: Outcome
+    detail: str = ""
+    exit_code: int | None = None
+    message: str = ""
+    tool_calls: int = 0
+    usage: Usage = Usage()
+    seconds: float = 0.0
+    transcript: str | None = None
+    tree: str | None = None
+    dropped: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
+
+
+# ── evidence ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class TestEvidence(Noun):
+    """What the tests showed. Ids are the test runner's own (`tests/test_x.py::test_y`)."""
+
+    __test__ = False  # not a test class, whatever pytest makes of its name
+
+    baseline_passed: int = 0
+    baseline_failed: tuple[str, ...] = ()
+    head_passed: int = 0
+    red_to_green: tuple[str, ...] = ()
+    regressions: tuple[str, ...] = ()
+
+
+class CoverageEvidence(Noun):
+    """Percent of lines covered, 0-100; None where it could not be measured."""
+
+    before: float | None = None
+    after: float | None = None
+    changed_lines: int = 0
+    changed_covered: int = 0
+
+
+class Evidence(Noun):
+    """What was measured, enough to measure it again."""
+
+    base_sha: str | None = None
+    base_tree: str = ""
+    head_tree: str = ""
+    goal: Goal = Goal.FIX
+    image: str | None = None
+    commands: tuple[str, ...] = ()
+    tests: TestEvidence | None = None
+    coverage: CoverageEvidence | None = None
+    policy: str = "default"
+    policy_hash: str = ""
+    limits: dict[str, int] = Field(default_factory=dict)
+    version: str = ""
+    seconds: float = 0.0
+
+
+class Report(Noun):
+    """The gate's whole answer: one verdict, and everything that led to it."""
+
+    verdict: Verdict
+    findings: tuple[Finding, ...] = ()
+    checks: tuple[Check, ...] = ()
+    patch: Patch
+    evidence: Evidence = Evidence()
+
+    def to_json(self) -> dict[str, Any]:
+        """The document that `automend gate --json` prints (a fixed contract)."""
+        return {
+            "verdict": self.verdict.value,
+            "findings": [f.model_dump(mode="json") for f in self.findings],
+            "checks": [c.model_dump(mode="json") for c in self.checks],
+            "patch": {
+                "files": len(self.patch.files),
+                "added": self.patch.added,
+                "removed": self.patch.removed,
+                "paths": [f.path for f in self.patch.files],
+                "dropped": list(self.patch.dropped),
+            },
+            "evidence": self.evidence.model_dump(mode="json"),
+        }
+
+
+# ── the forge ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class PullRequest(Noun):
+    """A pull request as the forge has it now."""
+
+    repo: str
+    number: int
+    url: str
+    title: str = ""
+    state: Literal["open", "closed", "merged"] = "open"
+    author: str = ""
+    branch: str
+    base: str
+    head_sha: str
+    merge_sha: str | None = None
+    mergeable: bool | None = None
+
+
+class CiStatus(Noun):
+    """The forge's CI on one commit. Nothing there, or still going: INCONCLUSIVE."""
+
+    verdict: Verdict
+    summary: str
+    failures: tuple[str, ...] = ()
+
+
+class Review(Noun):
+    """One review by one person, bound to the commit it names."""
+
+    id: int
+    author: str
+    state: Literal["approved", "changes_requested", "commented", "dismissed"]
+    commit_sha: str
+    can_write: bool
+    body: str = ""
+
+
+class Readiness(Noun):
+    """Whether a pull request may land, computed from the forge's state at this moment, and why."""
+
+    verdict: Verdict
+    reasons: tuple[str, ...]
+    head_sha: str
+    approvals: int = 0
+    feedback: str = ""
+
+
+# ── production ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Rollout(Noun):
+    """Putting a release (a commit) live, or taking it back. `output` is the command's, capped."""
+
+    release: str
+    previous: str | None = None
+    verdict: Verdict
+    detail: str = ""
+    output: str = ""
+    seconds: float = 0.0
+
+
+class Level(StrEnum):
+    """The judgement over a window of readings."""
+
+    HEALTHY = "healthy"
+    DEGRADED = "degraded"
+    UNHEALTHY = "unhealthy"
+    CRITICAL = "critical"
+    UNKNOWN = "unknown"
+
+
+class Health(Noun):
+    """What the probes saw over a window. Rates are 0-1, times in milliseconds; None where nothing was read."""
+
+    level: Level
+    summary: str
+    readings: int = 0
+    failures: int = 0
+    median_ms: float | None = None
+    errors_per_minute: float | None = None
+    release: str | None = None
+
+
+class Moment(Noun):
+    """One line of a run's audit trail."""
+
+    at: datetime
+    run: str
+    step: str
+    verdict: Verdict | None = None
+    summary: str = ""
+    seconds: float = 0.0
+    data: dict[str, Any] = Field(default_factory=dict)
+
+
+class Run(Noun):
+    """One execution of a job, as the store has it."""
+
+    id: str
+    job: Job
+    status: RunStatus
+    reason: str = ""
+    base: Base | None = None
+    branch: str | None = None
+    pull: PullRequest | None = None
+    report: Report | None = None
+    attempts: tuple[Attempt, ...] = ()
+    revert_pull: PullRequest | None = None
+    exit_code: int | None = None
+    created: datetime
+    updated: datetime

@@ -1,0 +1,1 @@
+"""Putting a release live, and reading how it does."""

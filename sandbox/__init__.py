@@ -1,0 +1,1 @@
+"""Sealed containers. Imports nothing of the runner."""
