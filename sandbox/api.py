@@ -19,6 +19,9 @@ WORKSPACE = "/workspace"
 DOOR = "/run/automend/gateway.sock"
 """Where the gateway's socket is, in an agent's container."""
 
+TOOLS = "/opt/agents"
+"""Where the agents' command-line programs are, read-only, in an agent's container."""
+
 LABEL_RUN = "automend.run"
 """Docker label: the run that a container or volume belongs to."""
 
@@ -68,6 +71,8 @@ class Spec:
     limits: Limits = Limits()
     door: Path | None = None
     """Host path of the gateway's unix socket; None seals the container completely."""
+    tools: str | None = None
+    """Name of the volume (from `Sandboxes.tools`) to mount read-only at `TOOLS`."""
 
 
 @dataclass(frozen=True)
@@ -167,6 +172,18 @@ class EnvironmentRecipe:
     timeout: float = 900.0
 
 
+@dataclass(frozen=True)
+class ToolsRecipe:
+    """Programs that an agent's container needs besides the environment: one read-only volume, made once per `key`.
+
+    They are kept out of environment images, so that a new version of a CLI rebuilds no environment.
+    """
+
+    key: str
+    fill: Callable[[Path, Callable[[str], None]], None]
+    """Download the files into a fresh host directory, telling the progress."""
+
+
 class Sandboxes(Protocol):
     """An engine that makes sandboxes."""
 
@@ -185,6 +202,14 @@ class Sandboxes(Protocol):
 
         Raises:
             SandboxError: the build failed; the message ends with the last lines of its output.
+        """
+        ...
+
+    def tools(self, recipe: ToolsRecipe, *, progress: Callable[[str], None]) -> str:
+        """The name of the volume for a recipe, filled if it is not there yet.
+
+        Raises:
+            SandboxError: the download or the engine failed.
         """
         ...
 
