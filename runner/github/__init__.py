@@ -1,1 +1,5 @@
-"""GitHub through PyGithub."""
+"""GitHub through PyGithub.
+
+`forge` is the `Forge` of the story; `locate` says where the repository is that a person named; `doctor` looks at
+the token and its rights. `connection`, `failures`, `shapes` and `ci` are what they are made of.
+"""
