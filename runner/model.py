@@ -6,6 +6,7 @@ plain values only.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Literal
@@ -101,6 +102,14 @@ class Job(Noun):
     trigger: Trigger = Trigger()
 
 
+class Place(Noun):
+    """Where a repository is: `remote` for git, `forge` (OWNER/NAME) where it lives on the forge."""
+
+    remote: str
+    forge: str | None = None
+    path: str | None = None
+
+
 class RunStatus(StrEnum):
     """Where a run is in its life."""
 
@@ -169,6 +178,19 @@ class Patch(Noun):
     def removed(self) -> int:
         """Lines removed, binary files counting none."""
         return sum(f.removed for f in self.files)
+
+
+@dataclass(frozen=True)
+class FileHunks:
+    """The changed lines of one file, for rules that read them; never stored, as lines are bytes of any encoding.
+
+    Each line is (its number, its bytes without the line feed): `added` numbered in the new file, `removed` in the
+    old one, both counted from 1 and by line feeds alone, as git counts. Binary files have neither.
+    """
+
+    path: str
+    added: tuple[tuple[int, bytes], ...] = ()
+    removed: tuple[tuple[int, bytes], ...] = ()
 
 
 class Usage(Noun):
@@ -377,17 +399,34 @@ class Moment(Noun):
 
 
 class Run(Noun):
-    """One execution of a job, as the store has it."""
+    """One execution of a job, as the store has it.
+
+    `environment` is the image that the repository's commands run in; `start_tree` and `feedback` are what the
+    agent starts from when it is not the base (a revision); `round` counts the
+    attempts that were made before it; `heard` names the reviews and CI failures that were already answered.
+    """
 
     id: str
     job: Job
     status: RunStatus
     reason: str = ""
     base: Base | None = None
-    branch: str | None = None
-    pull: PullRequest | None = None
-    report: Report | None = None
+    environment: str | None = None
+    start_tree: str | None = None
+    feedback: str = ""
+    round: int = 0
     attempts: tuple[Attempt, ...] = ()
+    report: Report | None = None
+    summary: str = ""
+    branch: str | None = None
+    head_sha: str | None = None
+    pull: PullRequest | None = None
+    heard: tuple[str, ...] = ()
+    merge_sha: str | None = None
+    before: Health | None = None
+    rollout: Rollout | None = None
+    after: Health | None = None
+    rollback: Rollout | None = None
     revert_pull: PullRequest | None = None
     exit_code: int | None = None
     created: datetime

@@ -6,11 +6,11 @@ idempotent by name: they look for their own trace before they act.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from runner.model import Attempt, CiStatus, Health, PullRequest, Report, Review, Rollout, Run, Usage
 from sandbox.api import Sandbox
@@ -36,6 +36,52 @@ class Door(Protocol):
 
     def closed_because(self) -> tuple[str, str] | None:
         """("budget" | "provider_down", why in words) once the door has shut itself, else None."""
+        ...
+
+
+Dialect = Literal["openai", "anthropic"]
+"""How a model is spoken to: OpenAI's Responses API (codex) or Anthropic's Messages API (claude)."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What an upstream answers: the body comes in chunks as the provider sends them."""
+
+    status: int
+    headers: Mapping[str, str]
+    chunks: AsyncIterator[bytes]
+
+
+class Upstream(Protocol):
+    """Who answers behind the gateway: a provider, or a script. The one asynchronous port, as answers are streams."""
+
+    secrets: tuple[str, ...]
+    """What must not stand in a record or reach the container."""
+
+    def exchange(self, path: str, headers: Mapping[str, str], body: bytes) -> AbstractAsyncContextManager[Answer]:
+        """POST `body` to `path` (as the dialect names it, `/v1/responses`); the key is the upstream's own affair.
+
+        Raises:
+            OSError: nobody answers there.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Give connections back."""
+        ...
+
+
+class Gateway(Protocol):
+    """Makes doors. Whatever the container asks for, the model and the key are the gateway's."""
+
+    def provider(self, dialect: Dialect, *, base_url: str, key: str) -> Upstream:
+        """The real provider at `base_url`."""
+        ...
+
+    def open(
+        self, *, dialect: Dialect, upstream: Upstream, model: str, budget: Budget, record: Path | None
+    ) -> AbstractContextManager[Door]:
+        """A door of its own for one attempt, shut when the context ends; `record` is where exchanges are kept."""
         ...
 
 
@@ -174,14 +220,6 @@ class Probe(Protocol):
 
     def worse(self, before: Health, after: Health) -> str | None:
         """Why `after` is worse than `before`, or None where it is not."""
-        ...
-
-
-class Notifier(Protocol):
-    """Tells people."""
-
-    def notify(self, run: Run, text: str) -> None:
-        """Say something about a run. Never raises: a message that is lost is logged."""
         ...
 
 

@@ -1,0 +1,235 @@
+"""The durable engine: it makes sure that every workflow that a run waits for is there, once, and goes on after a kill.
+
+One process at a time is the engine of an AUTOMEND_HOME: whoever holds the lock. Others (a foreground `run` beside a
+service) write what they want into the store and watch; when the engine is gone, one of them takes over.
+
+Facts about the library that this rests on: recovery looks only at rows of its own executor and application version,
+so both are handled here; a client may enqueue without launching; an id that exists is not enqueued again.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import secrets
+import threading
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import IO
+
+import sqlalchemy as sa
+from dbos import DBOS, DBOSClient, DBOSConfig, EnqueueOptions
+
+from runner import checkpoint, pipeline
+from runner.errors import AutomendError
+from runner.model import Run, RunStatus
+from runner.steps import review
+from runner.steps.house import House
+from runner.store import Assignment
+
+log = logging.getLogger(__name__)
+
+# Changing the code under a parked workflow is safe only because none ever waits long; so one version is enough.
+_VERSION = "automend-1"
+
+_QUEUES = {"propose": "work", "revise": "work", "land": "land"}
+"""Which queue a workflow goes to. Both are partitioned by repository: one job and one landing at a time in each."""
+
+_BROKEN = {"ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"}
+
+WORKFLOWS = (pipeline.propose_change, pipeline.revise_change, pipeline.land_change)
+
+
+class Engine:
+    """The engine of one AUTOMEND_HOME.
+
+    Args:
+        house: what the steps work with.
+    """
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self._lock: IO[str] | None = None
+        self._client: DBOSClient | None = None
+        self._stop = threading.Event()
+
+    @property
+    def running(self) -> bool:
+        """Whether this process is the engine."""
+        return self._lock is not None
+
+    def take_over(self) -> bool:
+        """Become the engine, if no other process is; the runs that the last one left go on."""
+        if self._lock is not None:
+            return True
+        lock = (self._house.host.home / "engine.lock").open("a+")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.close()
+            return False
+        self._lock = lock
+        self._reap()
+        self._launch()
+        return True
+
+    def submit(self) -> None:
+        """Make sure that every workflow that a run waits for is enqueued. Asked twice, it is there once.
+
+        A workflow that broke (a bug of ours, or recovered too often) ends its run loudly.
+        """
+        if self._lock is None:
+            return
+        wanted = {a.id: a for a in self._house.store.assignments()}
+        if not wanted:
+            return
+        known = DBOS.list_workflows(workflow_ids=list(wanted), load_input=False, load_output=False)
+        for workflow in known:
+            if workflow.status in _BROKEN:
+                words = f"the workflow {workflow.workflow_id} broke: {workflow.status}"
+                self._house.store.finish(wanted[workflow.workflow_id].run, RunStatus.FAILED, words, exit_code=3)
+        for name in wanted.keys() - {w.workflow_id for w in known}:
+            self._enqueue(wanted[name])
+
+    def serve(self, *, poll_seconds: float) -> None:
+        """Keep proposed runs moving until `close`."""
+        while not self._stop.is_set():
+            began = time.monotonic()
+            self.submit()
+            for run in self._house.store.runs(RunStatus.PROPOSED):
+                if self._stop.is_set():
+                    return
+                if _is_due(run):
+                    self.look_at(run)
+            self.submit()
+            self._stop.wait(max(0.05, poll_seconds - (time.monotonic() - began)))
+
+    def look_at(self, run: Run) -> None:
+        """Decide what a proposed run does next, from the forge's state now. A forge that is down changes nothing."""
+        going = DBOS.list_workflows(
+            workflow_id_prefix=f"{run.id}.", status=["PENDING", "ENQUEUED"], load_input=False, load_output=False
+        )
+        if going:  # never two workflows of one run at once: the last step of an earlier one is being recovered
+            return
+        try:
+            upcoming = review.look(self._house, run.id)
+            self._house.store.say(run.id, upcoming.why)
+            if upcoming.do == "close":
+                review.close(self._house, run.id, upcoming.why)
+            elif upcoming.do == "revise":
+                self._house.store.assign(
+                    run.id,
+                    "revise",
+                    status=RunStatus.WORKING,
+                    expecting=RunStatus.PROPOSED,
+                    argument=upcoming.feedback,
+                    heard=upcoming.heard,
+                )
+            elif upcoming.do == "land":
+                self._house.store.assign(run.id, "land", status=RunStatus.LANDING, expecting=RunStatus.PROPOSED)
+        except AutomendError as e:
+            log.warning("run %s cannot be looked at: %s", run.id, e.message)
+            self._house.store.say(run.id, f"cannot be looked at: {e.message}")
+
+    def cancel(self, run_id: str) -> None:
+        """Stop a run that a person interrupted: its workflow, and every container of it."""
+        for wanted in self._house.store.assignments():
+            if wanted.run == run_id and self._lock is not None:
+                DBOS.cancel_workflow(wanted.id)
+        self._house.store.finish(run_id, RunStatus.STOPPED, "interrupted", exit_code=130)
+        self._house.sandboxes.reap(run=run_id)
+
+    def close(self) -> None:
+        """Stop. What is unfinished is recovered by the next engine."""
+        self._stop.set()
+        if self._lock is None:
+            return
+        if self._client is not None:
+            self._client.destroy()
+        DBOS.destroy()
+        self._lock.close()
+        self._lock = None
+
+    # ── inside ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _reap(self) -> None:
+        try:
+            gone = self._house.sandboxes.reap()
+        except Exception as e:  # noqa: BLE001 - the engine may be down; a run that needs it will say so
+            log.warning("could not look for leftover containers: %s", e)
+            return
+        if gone:
+            log.info("removed what a killed process left: %s", ", ".join(gone))
+
+    def _launch(self) -> None:
+        checkpoint.move_in(self._house)
+        url = f"sqlite:///{self._house.host.home / 'durable.sqlite'}"
+        DBOS(config=_config(url))
+        _quiet()
+        DBOS.launch()
+        workers = self._house.host.settings.serve.workers
+        for queue in sorted(set(_QUEUES.values())):
+            DBOS.register_queue(
+                queue, partition_concurrency=1, worker_concurrency=workers, polling_interval_sec=0.2
+            )
+        self._client = DBOSClient(system_database_engine=_database(url))
+        self._recover()
+        self.submit()
+
+    def _recover(self) -> None:
+        """Take over every workflow that an earlier process had begun; we hold the lock, so it is gone."""
+        pending = DBOS.list_workflows(status="PENDING", load_input=False, load_output=False)
+        dead = {w.executor_id for w in pending if w.executor_id and w.executor_id != DBOS.executor_id}
+        if dead:
+            DBOS._recover_pending_workflows(sorted(dead))  # noqa: SLF001 - no public way; version pinned, tested
+
+    def _enqueue(self, wanted: Assignment) -> None:
+        if self._client is None:
+            return
+        options: EnqueueOptions = {
+            "workflow_name": wanted.workflow,
+            "queue_name": _QUEUES[wanted.workflow],
+            "workflow_id": wanted.id,
+            "app_version": _VERSION,
+            "queue_partition_key": wanted.repo,
+        }
+        arguments = (wanted.run, wanted.argument) if wanted.workflow == "revise" else (wanted.run,)
+        self._client.enqueue(options, *arguments)
+
+
+def _config(url: str) -> DBOSConfig:
+    return {
+        "name": "automend",
+        "system_database_engine": _database(url),
+        "application_version": _VERSION,
+        "executor_id": f"{os.getpid()}-{secrets.token_hex(6)}",
+        "console_log_level": "ERROR",
+        "notification_listener_polling_interval_sec": 0.5,
+    }
+
+
+def _database(url: str) -> sa.Engine:
+    Path(url.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+    engine = sa.create_engine(url, connect_args={"timeout": 30})
+
+    def pragmas(connection: sa.engine.interfaces.DBAPIConnection, _record: object) -> None:
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute("PRAGMA synchronous=FULL")  # a checkpoint that is written survives a power cut, too
+        cursor.close()
+
+    sa.event.listen(engine, "connect", pragmas)
+    return engine
+
+
+def _quiet() -> None:
+    logging.getLogger("dbos").setLevel(logging.ERROR)
+
+
+def _is_due(run: Run) -> bool:
+    """Whether to look now: a run whose landing was refused again and again is looked at less and less often."""
+    failures = run.reason.startswith(("not ready to land", "could not go on"))
+    wait = timedelta(seconds=30) if failures else timedelta(0)
+    return datetime.now(UTC) - run.updated >= wait

@@ -1,0 +1,26 @@
+"""Attempt → tree: bytes leave the sandbox, and become a tree of the runner's own repository."""
+
+from __future__ import annotations
+
+from runner.git.mirror import Mirror
+from runner.git.trees import Imported, import_tar
+from runner.model import Base, Finding, Verdict
+from sandbox.api import OutputTooLargeError, Sandbox
+
+
+def collect(mirror: Mirror, box: Sandbox, base: Base) -> Imported:
+    """Take the workspace out. What cannot be taken is a finding, so that the agent hears of it.
+
+    Raises:
+        DockerError: the engine failed.
+    """
+    try:
+        return import_tar(mirror, box.get_tree(), base_tree=base.tree)
+    except OutputTooLargeError as e:
+        finding = Finding(
+            rule="tree.size",
+            verdict=Verdict.FAILED,
+            message=e.message,
+            remedy="leave nothing but source files in the workspace",
+        )
+        return Imported(tree=None, dropped=(), findings=(finding,))
