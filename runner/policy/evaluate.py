@@ -1,0 +1,57 @@
+"""Every rule of a policy, asked about one patch. No rule that answers means no; a rule that breaks is an ERROR."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from runner.model import Finding, Verdict
+from runner.policy.case import Case, Family, Rule
+from runner.policy.content import CONTENT
+from runner.policy.paths import PATHS
+from runner.policy.schema import Policy
+from runner.policy.shape import SHAPE
+from runner.policy.size import SIZE
+
+FAMILIES: tuple[Family, ...] = (SHAPE, SIZE, PATHS, CONTENT)
+"""The rules, in the order in which they are told."""
+
+
+def evaluate(policy: Policy, case: Case, families: tuple[Family, ...] = FAMILIES) -> tuple[Finding, ...]:
+    """What the rules say: per family either what is wrong, or one PASSED finding with its numbers.
+
+    Findings marked `review` stand beside a family's PASSED.
+    """
+    findings: list[Finding] = []
+    for family in families:
+        found = [finding for rule in family.rules for finding in _ask(rule, policy, case)]
+        findings += found
+        if all(finding.verdict is Verdict.PASSED for finding in found):
+            findings += _ask(Rule(family.name, partial(_held, family)), policy, case)
+    if findings:
+        return tuple(findings)
+    return (
+        Finding(
+            rule="shape.unjudged",
+            verdict=Verdict.FAILED,
+            message="no rule looked at the patch, so nothing speaks for it",
+            remedy="this is a mistake of automend's; please report it",
+        ),
+    )
+
+
+def _held(family: Family, policy: Policy, case: Case) -> list[Finding]:
+    return [Finding(rule=family.name, verdict=Verdict.PASSED, message=family.numbers(policy, case))]
+
+
+def _ask(rule: Rule, policy: Policy, case: Case) -> list[Finding]:
+    try:
+        return list(rule.judge(policy, case))
+    except Exception as e:  # noqa: BLE001 - whatever breaks in a rule must end as its ERROR, never as a pass
+        return [
+            Finding(
+                rule=rule.name,
+                verdict=Verdict.ERROR,
+                message=f"the rule itself failed ({type(e).__name__}: {e})",
+                remedy="this is a mistake of automend's; please report it",
+            )
+        ]
