@@ -8,8 +8,6 @@ import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Self
 
 import httpx
 
@@ -120,7 +118,7 @@ class HttpAndLogProbe:
         grace_end = begin + min(self._grace, seconds / 2)
         seen = _Readings()
         refused = ""
-        with _Log(self._config) as log, self._client() as client:
+        with self._log() as log, self._client() as client:
             while True:
                 reading_at = self._clock()
                 if client is not None and self._config.url is not None:
@@ -129,7 +127,8 @@ class HttpAndLogProbe:
                         refused = why
                     elif why:
                         seen.failed(why)
-                log.read(seen)
+                _note(log, seen, LogTail.read)
+                seen.log_readings += log is not None and log.readable
                 if stop_when_critical and seen.in_a_row >= DOWN_IN_A_ROW:
                     break
                 next_at = reading_at + self._config.interval_seconds
@@ -137,7 +136,7 @@ class HttpAndLogProbe:
                     self._wait_until(end)
                     break
                 self._wait_until(next_at)
-            log.finish(seen)
+            _note(log, seen, LogTail.finish)
         if client is not None and seen.count == 0:
             seen.failed(refused)  # the window was over before the grace: it never came up
         return self._judge(seen, self._clock() - begin)
@@ -175,6 +174,9 @@ class HttpAndLogProbe:
         ):
             return f"answers take {slow_after:.0f} ms now, {slow_before:.0f} ms before (median)"
         return None
+
+    def _log(self) -> contextlib.AbstractContextManager[LogTail | None]:
+        return contextlib.nullcontext() if self._config.log is None else LogTail(self._config.log)
 
     def _client(self) -> contextlib.AbstractContextManager[httpx.Client | None]:
         if self._config.url is None:
@@ -264,36 +266,12 @@ class HttpAndLogProbe:
         return ", ".join(words) + f", in {seconds:.0f} s"
 
 
-class _Log:
-    """The configured log over one window; does nothing where none is configured."""
-
-    def __init__(self, config: ProbeConfig) -> None:
-        self._tail = LogTail(config.log) if config.log is not None else None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if self._tail is not None:
-            self._tail.close()
-
-    def read(self, seen: _Readings) -> None:
-        if self._tail is not None:
-            self._tail.read()
-            self._note(self._tail, seen)
-
-    def finish(self, seen: _Readings) -> None:
-        if self._tail is not None:
-            self._tail.finish()
-            self._note(self._tail, seen)
-
-    @staticmethod
-    def _note(tail: LogTail, seen: _Readings) -> None:
-        seen.log_readings += tail.readable
-        # Readable at the end is what counts; errors that were seen before a log went away stay seen.
-        seen.errors = tail.errors if tail.readable or tail.errors else None
+def _note(tail: LogTail | None, seen: _Readings, take: Callable[[LogTail], int]) -> None:
+    if tail is None:
+        return
+    take(tail)
+    # Readable at the end is what counts; errors that were seen before a log went away stay seen.
+    seen.errors = tail.errors if tail.readable or tail.errors else None
 
 
 def _share(health: Health) -> float:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import BinaryIO
+from types import TracebackType
+from typing import BinaryIO, Self
 
 CHUNK = 1 << 20
 READ_AT_MOST = 64 * CHUNK
@@ -61,6 +62,14 @@ class LogTail:
         self._count = ErrorCount()
         self.readable = False
         self._open(at_end=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
 
     @property
     def errors(self) -> int:
