@@ -1,0 +1,223 @@
+"""A container in which an image is made: with network, as root, before any agent exists.
+
+It is the opposite of a sandbox: what runs here are the setup commands of a base branch that people have reviewed.
+Nothing of the host but its CA certificates and package mirrors comes in, and no credentials.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import ssl
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from docker import APIClient
+from docker.types import LogConfig
+
+from sandbox import cleanup, workspace
+from sandbox.api import LABEL_RUN, WORKSPACE, SandboxError
+from sandbox.errors import engine_failures
+from sandbox.exec import Ending, Output, run
+from sandbox.limits import KEEPER, PATH
+
+BUNDLE = "/run/ca-certificates.crt"
+"""Where the host's CA bundle is during a build: memory, so that it is not in the image."""
+
+BUNDLE_VARIABLES = (
+    "SSL_CERT_FILE",
+    "PIP_CERT",
+    "REQUESTS_CA_BUNDLE",
+    "CURL_CA_BUNDLE",
+    "GIT_SSL_CAINFO",
+    "NODE_EXTRA_CA_CERTS",
+    "npm_config_cafile",
+)
+
+HOST_VARIABLES = (
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+    "PIP_INDEX_URL",
+    "PIP_TRUSTED_HOST",
+    "PIP_DEFAULT_TIMEOUT",
+    "UV_DEFAULT_INDEX",
+    "UV_INDEX_URL",
+    "npm_config_registry",
+)
+"""Where packages come from, as the host has it; a value with a password in it stays outside."""
+
+# Caches go to memory too: whatever is under HOME and /tmp during the build is not in the image.
+BUILD_ENV = {
+    "HOME": "/tmp/home",  # noqa: S108 (the container's)
+    "PATH": PATH,
+    "LANG": "C.UTF-8",
+    "DEBIAN_FRONTEND": "noninteractive",
+    "PIP_NO_CACHE_DIR": "1",
+    "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+    "PIP_ROOT_USER_ACTION": "ignore",
+    "UV_LINK_MODE": "copy",
+}
+
+OUTPUT_BYTES = 32 << 20
+LAST_LINES = 30
+COMMIT_SECONDS = 900
+ROOT = "0:0"
+
+
+def ca_bundle(env: Mapping[str, str] = os.environ) -> bytes | None:
+    """The host's CA certificates (PEM): what its variables name, else the default file, else None."""
+    named = [env[name] for name in BUNDLE_VARIABLES if env.get(name)]
+    default = ssl.get_default_verify_paths().openssl_cafile
+    for path in (*named, default, "/etc/ssl/certs/ca-certificates.crt"):
+        try:
+            return Path(path).read_bytes()
+        except OSError:
+            continue
+    return None
+
+
+def host_variables(env: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """The host's package mirrors and proxies, without those that carry credentials."""
+    return {name: env[name] for name in HOST_VARIABLES if env.get(name) and "@" not in env[name]}
+
+
+class Builder:
+    """A running build container; made by `build_container`."""
+
+    def __init__(self, api: APIClient, container: str, *, env: Mapping[str, str]) -> None:
+        self._api = api
+        self._container = container
+        self._env = env
+
+    def run(self, command: str, *, timeout: float, progress: Callable[[str], None], cwd: str = WORKSPACE) -> None:
+        """Run a shell command as root, telling its lines.
+
+        Raises:
+            SandboxError: it failed or took longer than `timeout` seconds; ends with its last lines.
+        """
+        lines = Lines(progress)
+        ended = run(
+            self._api,
+            self._container,
+            ["/bin/sh", "-c", f"exec 2>&1\n{command}"],
+            user=ROOT,
+            env=self._env,
+            cwd=cwd,
+            timeout=timeout,
+            output=Output(cap=OUTPUT_BYTES, on_stdout=lines.feed),
+        )
+        if ended.exit_code == 0:
+            return
+        how = {
+            Ending.EXITED: f"ended with {ended.exit_code}",
+            Ending.DEADLINE: f"was not done after {timeout:.0f} s",
+            Ending.FLOOD: f"printed more than {OUTPUT_BYTES >> 20} MiB",
+        }[ended.ending]
+        said = bytes(ended.output.stdout).decode("utf-8", "replace").splitlines()[-LAST_LINES:]
+        raise SandboxError(
+            "\n".join([f"`{command}` {how}:", *said]),
+            remedy="correct the setup commands of the repository, or what they install",
+        )
+
+    def put_tree(self, tar: Iterable[bytes]) -> None:
+        """Unpack our own tar at the workspace, here on the container's disk."""
+        workspace.put_tree(self._api, self._container, tar, to=WORKSPACE, user=ROOT)
+
+    def commit(self, repository: str, tag: str, *, labels: Mapping[str, str]) -> str:
+        """Make what is there now the image `repository:tag`, and return the image's id."""
+        changes = [f"LABEL {name}={json.dumps(value)}" for name, value in labels.items()]
+        changes += [f"ENV PATH={PATH}", "ENV LANG=C.UTF-8", f"WORKDIR {WORKSPACE}", 'CMD ["/bin/sh"]']
+        usual, self._api.timeout = self._api.timeout, COMMIT_SECONDS
+        try:
+            with engine_failures(f"making the image {repository}:{tag}"):
+                made = self._api.commit(self._container, repository=repository, tag=tag, changes=changes)
+        finally:
+            self._api.timeout = usual
+        return str(made["Id"])
+
+
+@contextmanager
+def build_container(api: APIClient, image: str, *, owner: str, labels: Mapping[str, str]) -> Iterator[Builder]:
+    """A build container from `image`, gone at the end whatever happens.
+
+    Raises:
+        SandboxError: the engine refused.
+    """
+    run_id = labels.get(LABEL_RUN, "")
+    name = "-".join(filter(None, ["automend-build", run_id, secrets.token_hex(4)]))
+    bundle = ca_bundle()
+    env = {**BUILD_ENV, **host_variables()}
+    if bundle is not None:
+        env.update(dict.fromkeys(BUNDLE_VARIABLES, BUNDLE))
+    try:
+        with engine_failures(f"starting a build container from {image}"):
+            host = api.create_host_config(
+                init=True,
+                network_mode="bridge",
+                security_opt=["no-new-privileges:true"],
+                tmpfs={"/run": "rw,nosuid,nodev,size=16m,mode=0755", "/tmp": "rw,nosuid,nodev,exec,mode=1777"},  # noqa: S108
+                log_config=LogConfig(type=LogConfig.types.NONE),
+            )
+            made = api.create_container(
+                image,
+                command=list(KEEPER),
+                entrypoint=[],
+                user=ROOT,
+                working_dir="/",
+                name=name,
+                labels=cleanup.labels_for(owner, cleanup.BUILD, labels),
+                host_config=host,
+            )
+            api.start(made["Id"])
+        builder = Builder(api, made["Id"], env=env)
+        _prepare(api, made["Id"], bundle)
+        yield builder
+    finally:
+        cleanup.forget_container(api, name)
+
+
+def _prepare(api: APIClient, container: str, bundle: bytes | None) -> None:
+    ended = run(
+        api,
+        container,
+        ["/bin/sh", "-c", f"mkdir -p {WORKSPACE} /tmp/home && cat > {BUNDLE}"],
+        user=ROOT,
+        env={},
+        cwd="/",
+        timeout=60,
+        output=Output(cap=1 << 16),
+        stdin=[bundle or b""],
+    )
+    if ended.exit_code != 0:
+        raise SandboxError(
+            f"the build container could not be prepared: {bytes(ended.output.stderr).decode('utf-8', 'replace')}",
+            remedy="the base image needs /bin/sh, tar and the usual coreutils",
+        )
+
+
+class Lines:
+    """Cuts a byte stream into lines for a progress display, at most some ten a second."""
+
+    def __init__(self, progress: Callable[[str], None], *, every: float = 0.1) -> None:
+        self._progress = progress
+        self._every = every
+        self._rest = b""
+        self._next = 0.0
+
+    def feed(self, data: bytes) -> None:
+        """Take some bytes; tells the newest whole line."""
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        self._rest = self._rest[-4096:]
+        now = time.monotonic()
+        if now >= self._next:
+            line = next((text for text in reversed(lines) if text.strip()), b"")
+            if line:
+                self._next = now + self._every
+                self._progress(line.decode("utf-8", "replace").strip()[:200])

@@ -1,0 +1,116 @@
+"""Labels on everything that we make, and the removal of what was left behind.
+
+A name or label says whose a thing is: the owner (one installation) and the run. Only containers and volumes that
+carry the owner's label are touched; images and finished tools volumes stay, they are shared and made once.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+import docker.errors
+from docker import APIClient
+
+from sandbox.api import LABEL_OWNER, LABEL_RUN, SandboxError
+from sandbox.errors import engine_failures
+
+LABEL_KIND = "automend.kind"
+"""Docker label: what a thing is for (`Kind`)."""
+
+SANDBOX = "sandbox"
+BUILD = "build"
+ENVIRONMENT = "environment"
+BASE = "base"
+TOOLS_FILES = "tools-files"
+TOOLS_READY = "tools-ready"
+
+REAPED_VOLUMES = (SANDBOX, BUILD)
+GONE_SECONDS = 30.0
+
+
+def labels_for(owner: str, kind: str, labels: Mapping[str, str]) -> dict[str, str]:
+    """All labels of a thing. The run is always named, because an image's label would show through where it is not."""
+    return {LABEL_RUN: "", **labels, LABEL_OWNER: owner, LABEL_KIND: kind}
+
+
+def remove_container(api: APIClient, name: str) -> None:
+    """Kill and remove a container; one that is not there is fine.
+
+    Raises:
+        SandboxError: it is still there after 30 s, or the engine is gone.
+    """
+    deadline = time.monotonic() + GONE_SECONDS
+    with engine_failures(f"removing container {name}"):
+        while True:
+            try:
+                api.remove_container(name, force=True, v=True)
+            except docker.errors.NotFound:
+                return
+            except docker.errors.APIError:
+                # "removal already in progress", or a process that takes its time to die.
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
+
+
+def remove_volume(api: APIClient, name: str) -> None:
+    """Remove a volume; one that is not there is fine.
+
+    Raises:
+        SandboxError: it is still in use after 30 s, or the engine is gone.
+    """
+    deadline = time.monotonic() + GONE_SECONDS
+    with engine_failures(f"removing volume {name}"):
+        while True:
+            try:
+                api.remove_volume(name, force=True)
+            except docker.errors.NotFound:
+                return
+            except docker.errors.APIError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
+            else:
+                return
+
+
+def reap(api: APIClient, *, owner: str, run: str | None = None) -> list[str]:
+    """Remove the owner's containers and their volumes, of one run or of all; the names of what was removed.
+
+    Raises:
+        SandboxError: something could not be removed (the rest was tried), or the engine is gone.
+    """
+    wanted = [f"{LABEL_OWNER}={owner}"] + ([f"{LABEL_RUN}={run}"] if run is not None else [])
+    removed: list[str] = []
+    failures: list[str] = []
+    with engine_failures("looking for left-over containers and volumes"):
+        containers: list[dict[str, Any]] = api.containers(all=True, filters={"label": wanted})
+        volumes: list[dict[str, Any]] = api.volumes(filters={"label": wanted})["Volumes"] or []
+    for container in containers:
+        name = (container.get("Names") or [container["Id"]])[0].removeprefix("/")
+        _try(lambda name=name: remove_container(api, name), f"container {name}", removed, failures)
+    for volume in volumes:
+        if (volume.get("Labels") or {}).get(LABEL_KIND) in REAPED_VOLUMES:
+            name = volume["Name"]
+            _try(lambda name=name: remove_volume(api, name), f"volume {name}", removed, failures)
+    if failures:
+        raise SandboxError("could not be removed: " + "; ".join(failures), remedy="`docker rm -f` it by hand")
+    return removed
+
+
+def _try(remove: Any, what: str, removed: list[str], failures: list[str]) -> None:
+    try:
+        remove()
+    except SandboxError as e:
+        failures.append(f"{what} ({e.message})")
+    else:
+        removed.append(what)
+
+
+def forget_container(api: APIClient, name: str) -> None:
+    """Remove a container on a path where something else failed already, and that must be what is told."""
+    with suppress(SandboxError):
+        remove_container(api, name)

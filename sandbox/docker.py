@@ -1,0 +1,292 @@
+"""Sandboxes on a Docker engine: what `sandbox.api` promises, kept by sealed containers.
+
+with DockerSandboxes(owner="…").open(Spec(image="…")) as box:
+    box.put_tree(tar)
+    box.exec(["pytest"], timeout=300)
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import docker
+import docker.errors
+from docker import APIClient, DockerClient
+
+from sandbox import cleanup, image, tools, workspace
+from sandbox.api import (
+    LABEL_RUN,
+    WORKSPACE,
+    Environment,
+    EnvironmentRecipe,
+    ExecResult,
+    Limits,
+    Sandbox,
+    SandboxError,
+    Spec,
+    ToolsRecipe,
+)
+from sandbox.door import let_in
+from sandbox.errors import START_ENGINE, engine_failures
+from sandbox.exec import Ending, Output, run, sweep
+from sandbox.limits import JOB_UIDS, command_env, create_options
+
+ENGINE_SECONDS = 120
+KILLED = 137
+MIB = 1 << 20
+
+
+class DockerSandbox:
+    """One sealed container; made by `DockerSandboxes.open`.
+
+    Args:
+        api: the engine.
+        container: the engine's id.
+        name: of the container and its workspace volume.
+        uid: of the job.
+        limits: as in the `Spec`.
+    """
+
+    def __init__(self, api: APIClient, *, container: str, name: str, uid: int, limits: Limits) -> None:
+        self._api = api
+        self._id = container
+        self._name = name
+        self._uid = uid
+        self._user = f"{uid}:{uid}"
+        self._limits = limits
+        self._last_oom = 0
+        self._dead = ""
+
+    @property
+    def id(self) -> str:
+        """The engine's id of the container."""
+        return self._id
+
+    @property
+    def uid(self) -> int:
+        """The uid (and gid) of the job's commands."""
+        return self._uid
+
+    def exec(
+        self,
+        argv: Sequence[str],
+        *,
+        timeout: float,
+        env: Mapping[str, str] | None = None,
+        cwd: str = WORKSPACE,
+        stdin: bytes | None = None,
+        output_limit: int | None = None,
+        on_stdout: Callable[[bytes], None] | None = None,
+    ) -> ExecResult:
+        """See `sandbox.api.Sandbox.exec`. What `on_stdout` raises ends the job and is passed on."""
+        self._alive()
+        output = Output(cap=self._limits.output_mb * MIB if output_limit is None else output_limit, on_stdout=on_stdout)
+        try:
+            ended = run(
+                self._api,
+                self._id,
+                argv,
+                user=self._user,
+                env=command_env(env),
+                cwd=cwd,
+                timeout=timeout,
+                output=output,
+                stdin=None if stdin is None else [stdin],
+            )
+        except SandboxError:
+            raise
+        except Exception:
+            self._kill_job()
+            raise
+        if ended.ending is not Ending.EXITED:
+            self._kill_job()
+        return ExecResult(
+            exit_code=ended.exit_code,
+            stdout=bytes(output.stdout),
+            stderr=bytes(output.stderr),
+            seconds=ended.seconds,
+            timed_out=ended.ending is Ending.DEADLINE,
+            truncated=ended.ending is Ending.FLOOD,
+            oom=ended.exit_code != 0 and self._ran_out_of_memory(ended.exit_code),
+        )
+
+    def put_tree(self, tar: Iterable[bytes], *, to: str = WORKSPACE) -> None:
+        """See `sandbox.api.Sandbox.put_tree`. Modification times become now."""
+        self._alive()
+        try:
+            workspace.put_tree(self._api, self._id, tar, to=to, user=self._user)
+        except Exception:
+            with suppress(SandboxError):
+                self._kill_job()
+            raise
+
+    def get_tree(self, path: str = WORKSPACE) -> Iterator[bytes]:
+        """See `sandbox.api.Sandbox.get_tree`. Names in the tar begin with `./`, relative to `path`."""
+        self._alive()
+        self._kill_job()
+        yield from workspace.stream_tree(self._api, self._id, path, limit=self._limits.tree_mb * MIB)
+
+    def read(self, path: str, *, limit: int) -> bytes | None:
+        """See `sandbox.api.Sandbox.read`. A relative path is one in the workspace."""
+        self._alive()
+        return workspace.read_file(self._api, self._id, path, limit=limit, user=self._user)
+
+    def close(self) -> None:
+        """See `sandbox.api.Sandbox.close`."""
+        self._dead = self._dead or "it is closed"
+        try:
+            cleanup.remove_container(self._api, self._name)
+        finally:
+            cleanup.remove_volume(self._api, self._name)
+
+    def _alive(self) -> None:
+        if self._dead:
+            raise SandboxError(f"container {self._name} cannot be used: {self._dead}")
+
+    def _kill_job(self) -> None:
+        """End every process of the job; where it cannot be done from within, end the container."""
+        try:
+            if sweep(self._api, self._id, uid=self._uid):
+                return
+        except SandboxError as e:
+            self._end_container(e.message)
+            raise
+        self._end_container("its processes could not be ended otherwise")
+        self._alive()
+
+    def _end_container(self, why: str) -> None:
+        self._dead = self._dead or f"it was killed ({why})"
+        with suppress(SandboxError), engine_failures("killing the container"):
+            self._api.kill(self._id)
+
+    def _ran_out_of_memory(self, exit_code: int | None) -> bool:
+        """Whether the kernel killed for memory since we last looked; raises if it took the whole container."""
+        with engine_failures(f"asking how a command in {self._name} ended"):
+            if exit_code == KILLED and not self._api.inspect_container(self._id)["State"]["Running"]:
+                self._dead = "it died"
+                raise SandboxError(f"container {self._name} died while a command ran in it")
+            # The engine keeps OOMKilled for the first process only; its events tell it for an exec too. The last
+            # 256 events are kept, and `until` now makes the call come back at once.
+            now: Any = f"{time.time():.6f}"  # the stubs know whole seconds only
+            events = self._api.events(since=1, until=now, filters={"container": self._id, "event": "oom"}, decode=True)
+            latest = max((int(e["timeNano"]) for e in events), default=0)
+        new = latest > self._last_oom
+        self._last_oom = max(latest, self._last_oom)
+        return new
+
+
+class DockerSandboxes:
+    """Sandboxes on the engine that DOCKER_HOST names (by default the local one); `sandbox.api.Sandboxes`.
+
+    The engine is first spoken to when something is asked of it.
+
+    Args:
+        owner: the installation; only its containers and volumes are ever reaped.
+        base_image: what environments are built on; None for our own Debian base, made on the first use.
+        runtime: an OCI runtime (`runsc`, `kata`) for sealed containers; None for the engine's default.
+    """
+
+    def __init__(self, *, owner: str, base_image: str | None = None, runtime: str | None = None) -> None:
+        self._owner = owner
+        self._base_image = base_image
+        self._runtime = runtime
+        self._connected: DockerClient | None = None
+        self._lock = threading.Lock()
+        self._uids: set[int] = set()
+
+    @property
+    def client(self) -> DockerClient:
+        """The connection to the engine.
+
+        Raises:
+            SandboxError: no engine answers.
+        """
+        with self._lock:
+            if self._connected is None:
+                try:
+                    self._connected = docker.from_env(timeout=ENGINE_SECONDS)
+                except (docker.errors.DockerException, OSError) as e:
+                    raise SandboxError(f"no Docker engine answers ({e})", remedy=START_ENGINE) from e
+            return self._connected
+
+    def disconnect(self) -> None:
+        """Close the connections to the engine; they are made anew when needed."""
+        with self._lock:
+            if self._connected is not None:
+                self._connected.close()
+                self._connected = None
+
+    @contextmanager
+    def open(self, spec: Spec) -> Iterator[Sandbox]:
+        """See `sandbox.api.Sandboxes.open`."""
+        api = self.client.api
+        name = "-".join(filter(None, ["automend", spec.labels.get(LABEL_RUN, ""), secrets.token_hex(4)]))
+        labels = cleanup.labels_for(self._owner, cleanup.SANDBOX, spec.labels)
+        with self._job_uid() as uid:
+            options = create_options(spec, name=name, uid=uid, labels=labels, runtime=self._runtime)
+            box = DockerSandbox(api, container=name, name=name, uid=uid, limits=spec.limits)
+            try:
+                if spec.door is not None:
+                    let_in(api, spec.door, uid)
+                with engine_failures(f"starting a container from {spec.image}"):
+                    container = self.client.containers.create(**options)
+                    api.start(str(container.id))
+                box = DockerSandbox(api, container=str(container.id), name=name, uid=uid, limits=spec.limits)
+            except BaseException:
+                with suppress(SandboxError):
+                    box.close()
+                raise
+            try:
+                yield box
+            finally:
+                box.close()
+
+    def environment(
+        self, recipe: EnvironmentRecipe, *, labels: Mapping[str, str], progress: Callable[[str], None]
+    ) -> Environment:
+        """See `sandbox.api.Sandboxes.environment`."""
+        base = self.base(progress=progress)
+        return image.environment(
+            self.client.api, recipe, base=base, labels=labels, owner=self._owner, progress=progress
+        )
+
+    def base(self, *, progress: Callable[[str], None]) -> str:
+        """The name of the image that environments are built on, made if it is ours and not there yet.
+
+        Raises:
+            SandboxError: it is not there and cannot be made here; the remedy says what to do.
+        """
+        return image.base(self.client.api, self._base_image, owner=self._owner, progress=progress)
+
+    def tools(self, recipe: ToolsRecipe, *, progress: Callable[[str], None]) -> str:
+        """See `sandbox.api.Sandboxes.tools`."""
+        return tools.volume(
+            self.client.api,
+            recipe,
+            image=lambda: self.base(progress=progress),
+            owner=self._owner,
+            progress=progress,
+        )
+
+    def reap(self, *, run: str | None = None) -> list[str]:
+        """See `sandbox.api.Sandboxes.reap`."""
+        removed = cleanup.reap(self.client.api, owner=self._owner, run=run)
+        if run is None:
+            removed += tools.drop_unfinished(self.client.api, owner=self._owner)
+        return removed
+
+    @contextmanager
+    def _job_uid(self) -> Iterator[int]:
+        with self._lock:
+            uid = next(u for u in iter(lambda: secrets.choice(JOB_UIDS), None) if u not in self._uids)
+            self._uids.add(uid)
+        try:
+            yield uid
+        finally:
+            with self._lock:
+                self._uids.discard(uid)

@@ -1,0 +1,258 @@
+"""Running one command in a container: its raw stream under a cap and a deadline, and the end of all its children.
+
+docker-py's own readers collect without a bound, and the engine has neither a deadline for an exec nor a way to kill
+one. So the hijacked connection is read here, frame by frame, and a job is ended by killing every process of its uid.
+"""
+
+from __future__ import annotations
+
+import selectors
+import socket
+import ssl
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from docker import APIClient
+
+from sandbox.errors import SandboxError, engine_failures
+
+CHUNK = 1 << 16
+HEADER = 8
+STDERR = 2
+SETTLE_SECONDS = 10.0
+SWEEP_SECONDS = 20.0
+SWEEPS = 5
+
+# kill(-1) reaches every process of the caller's uid but the caller. A process that forks while it goes round may
+# leave a child, so it goes round again until /proc shows nobody of this uid but the shell itself.
+SWEEP = """
+i=0
+while [ "$i" -lt 100 ]; do
+  kill -9 -1 2>/dev/null
+  left=
+  for p in /proc/[0-9]*; do
+    if [ "$p" != "/proc/$$" ] && [ -O "$p" ]; then left=1; fi
+  done
+  if [ -z "$left" ]; then exit 0; fi
+  i=$((i + 1))
+done
+exit 1
+"""
+
+
+class Ending(Enum):
+    """Why we stopped listening to a command."""
+
+    EXITED = "exited"
+    DEADLINE = "deadline"
+    FLOOD = "flood"
+
+
+@dataclass
+class Output:
+    """What a command said, up to `cap` bytes of both streams together."""
+
+    cap: int
+    on_stdout: Callable[[bytes], None] | None = None
+    stdout: bytearray = field(default_factory=bytearray)
+    stderr: bytearray = field(default_factory=bytearray)
+
+    def take(self, stream: int, data: bytes) -> bool:
+        """Keep what fits; False once more came than the cap."""
+        room = self.cap - len(self.stdout) - len(self.stderr)
+        kept = data[:room]
+        if stream == STDERR:
+            self.stderr += kept
+        elif kept:
+            self.stdout += kept
+            if self.on_stdout is not None:
+                self.on_stdout(kept)
+        return len(data) <= room
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command came to its end. `exit_code` is None where it was still running when we stopped listening."""
+
+    ending: Ending
+    exit_code: int | None
+    output: Output
+    seconds: float
+
+
+def run(
+    api: APIClient,
+    container: str,
+    argv: Sequence[str],
+    *,
+    user: str,
+    env: Mapping[str, str],
+    cwd: str,
+    timeout: float,
+    output: Output,
+    stdin: Iterable[bytes] | None = None,
+) -> Ended:
+    """Run `argv` and listen until it ends, `timeout` seconds are over or `output` is full.
+
+    A command that has not ended is left running: `sweep` is the caller's next call.
+
+    Raises:
+        SandboxError: the engine or the container failed.
+    """
+    start = time.monotonic()
+    what = f"running {argv[0]!r} in container {container[:12]}"
+    with engine_failures(what):
+        created = api.exec_create(
+            container, list(argv), user=user, environment=dict(env), workdir=cwd, stdin=stdin is not None
+        )
+        exec_id: str = created["Id"]
+        io: Any = api.exec_start(exec_id, socket=True)
+    stream = _Stream(io)
+    try:
+        ending = stream.pump(output, iter(stdin) if stdin is not None else None, start + timeout, what)
+    finally:
+        stream.close()
+    code = _exit_code(api, exec_id, what) if ending is Ending.EXITED else None
+    return Ended(ending=ending, exit_code=code, output=output, seconds=time.monotonic() - start)
+
+
+def sweep(api: APIClient, container: str, *, uid: int) -> bool:
+    """Kill every process of the job, detached ones and fork bombs too. False where the job won.
+
+    Raises:
+        SandboxError: the engine or the container failed.
+    """
+    for _ in range(SWEEPS):
+        ended = run(
+            api,
+            container,
+            ["/bin/sh", "-c", SWEEP],
+            user=f"{uid}:{uid}",
+            env={},
+            cwd="/",
+            timeout=SWEEP_SECONDS,
+            output=Output(cap=CHUNK),
+        )
+        # A sibling may kill the sweeping shell before it is killed itself: then it ends with 137, and we go again.
+        if ended.exit_code == 0:
+            return True
+    return False
+
+
+def _exit_code(api: APIClient, exec_id: str, what: str) -> int:
+    deadline = time.monotonic() + SETTLE_SECONDS
+    while True:
+        with engine_failures(what):
+            state = api.exec_inspect(exec_id)
+        code = state.get("ExitCode")
+        if not state.get("Running") and code is not None:
+            return int(code)
+        if time.monotonic() > deadline:
+            raise SandboxError(f"{what}: the connection ended but the command did not")
+        time.sleep(0.02)  # the engine tells the end of the stream a moment before the exit code
+
+
+class _Stream:
+    """The hijacked connection of one exec: stdin goes in raw, stdout and stderr come back in frames."""
+
+    def __init__(self, io: Any) -> None:
+        self._io = io
+        self._socket: socket.socket = getattr(io, "_sock", io)
+        self._header = bytearray()
+        self._kind = 0
+        self._left = 0
+        self._response = getattr(io, "_response", None)
+        self._socket.setblocking(False)
+
+    def pump(self, output: Output, stdin: Iterator[bytes] | None, deadline: float, what: str) -> Ending:
+        """Move bytes both ways until one end is reached."""
+        waiting = memoryview(b"")
+        with selectors.DefaultSelector() as selector:
+            both = selectors.EVENT_READ | selectors.EVENT_WRITE
+            selector.register(self._socket, selectors.EVENT_READ if stdin is None else both)
+            early = self._read_ahead()
+            if early and not self._frames(early, output):
+                return Ending.FLOOD
+            while True:
+                left = deadline - time.monotonic()
+                if left <= 0:
+                    return Ending.DEADLINE
+                for _, events in selector.select(left):
+                    if events & selectors.EVENT_WRITE and stdin is not None:
+                        waiting, more = self._write(waiting, stdin)
+                        if not more:
+                            stdin = None
+                            selector.modify(self._socket, selectors.EVENT_READ)
+                    if events & selectors.EVENT_READ:
+                        with engine_failures(what):
+                            data = self._read()
+                        if data == b"":
+                            return Ending.EXITED
+                        if data is not None and not self._frames(data, output):
+                            return Ending.FLOOD
+
+    def close(self) -> None:
+        """Hang up, so that a flooding command does not block the engine on our unread bytes."""
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        (self._io if self._response is None else self._response).close()
+
+    def _read_ahead(self) -> bytes:
+        # The HTTP client may have read the first output together with the response's headers.
+        buffered = getattr(getattr(getattr(self._response, "raw", None), "_fp", None), "fp", None)
+        return bytes(buffered.peek()) if buffered is not None else b""
+
+    def _read(self) -> bytes | None:
+        """Some bytes, b"" at the end, None where there is nothing to read after all."""
+        try:
+            data = self._socket.recv(CHUNK)
+            while isinstance(self._socket, ssl.SSLSocket) and (pending := self._socket.pending()):
+                data += self._socket.recv(pending)  # decrypted already, so select would not wake for it
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return None
+        except ConnectionResetError:
+            return b""
+        return data
+
+    def _write(self, waiting: memoryview, stdin: Iterator[bytes]) -> tuple[memoryview, bool]:
+        """Send some of stdin; False at its end, or where the command stopped reading."""
+        if not waiting:
+            chunk = next(stdin, None)
+            if chunk is None:
+                with suppress(OSError):
+                    # The plain one: an SSLSocket's own shutdown would end the reading side with it.
+                    socket.socket.shutdown(self._socket, socket.SHUT_WR)
+                return waiting, False
+            waiting = memoryview(chunk)
+        try:
+            sent = self._socket.send(waiting[:CHUNK]) if waiting else 0
+        except (BlockingIOError, ssl.SSLWantWriteError):
+            return waiting, True
+        except (BrokenPipeError, ConnectionResetError):
+            return waiting, False
+        return waiting[sent:], True
+
+    def _frames(self, data: bytes, output: Output) -> bool:
+        """Take the frames apart (they may begin and end anywhere in `data`); False once the output is full."""
+        view = memoryview(data)
+        while view:
+            if self._left == 0:
+                needed = HEADER - len(self._header)
+                self._header += view[:needed]
+                view = view[needed:]
+                if len(self._header) < HEADER:
+                    break
+                self._kind = self._header[0]
+                self._left = int.from_bytes(self._header[4:], "big")
+                self._header.clear()
+                continue
+            part = bytes(view[: self._left])
+            view = view[len(part) :]
+            self._left -= len(part)
+            if not output.take(self._kind, part):
+                return False
+        return True
