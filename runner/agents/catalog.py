@@ -1,0 +1,75 @@
+"""Every agent that the host has configured: which program, which model, and who answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from runner.agents.claude import Claude
+from runner.agents.cli import Cli, CliAgent
+from runner.agents.codex import Codex
+from runner.agents.replay import Replay, Voice
+from runner.agents.replay_anthropic import MessagesVoice
+from runner.agents.replay_openai import ResponsesVoice
+from runner.agents.script import load_script
+from runner.config import AgentConfig, Host
+from runner.errors import ConfigError, ProviderError
+from runner.ports import Agent, Dialect, Gateway, Upstream
+
+CLIS: dict[str, Cli] = {"codex": Codex(), "claude": Claude()}
+VOICES: dict[Dialect, type[Voice]] = {"openai": ResponsesVoice, "anthropic": MessagesVoice}
+
+
+def build_agents(configured: Mapping[str, AgentConfig], host: Host, gateway: Gateway) -> dict[str, Agent]:
+    """The agents by name. Keys and scripts are looked at only when a door is opened.
+
+    Raises:
+        ConfigError: an agent's provider does not speak its CLI's language.
+    """
+    return {name: _agent(name, config, host, gateway) for name, config in configured.items()}
+
+
+def _agent(name: str, config: AgentConfig, host: Host, gateway: Gateway) -> Agent:
+    cli = CLIS[config.cli]
+    if config.provider not in {cli.dialect, "replay"}:
+        raise ConfigError(
+            f"agents.{name}: {config.cli} cannot talk to `{config.provider}`",
+            remedy=f'provider = "{cli.dialect}", or "replay" with a script',
+        )
+    upstream = _replay(config, cli.dialect, host) if config.script is not None else _real(name, config, host, gateway)
+    return CliAgent(
+        name=name,
+        model=config.model,
+        cli=cli,
+        gateway=gateway,
+        upstream=upstream,
+        records=lambda run, number: host.home / "runs" / run / f"attempt-{number}.exchanges.jsonl",
+    )
+
+
+def _replay(config: AgentConfig, dialect: Dialect, host: Host) -> Callable[[int], Upstream]:
+    beside = host.settings.source.parent if host.settings.source is not None else Path()
+    path = beside / (config.script or "")
+    return lambda number: Replay(VOICES[dialect](), load_script(path).turns(number))
+
+
+def _real(name: str, config: AgentConfig, host: Host, gateway: Gateway) -> Callable[[int], Upstream]:
+    def provider(_number: int) -> Upstream:
+        key, variable, usual = _key(host, config.provider)
+        if key is None or not key.get_secret_value():
+            raise ProviderError(
+                f"agent `{name}` has no key for {config.provider}",
+                remedy=f"set {variable}, or configure another agent in run.agents",
+            )
+        dialect: Dialect = "openai" if config.provider == "openai" else "anthropic"
+        return gateway.provider(dialect, base_url=config.base_url or usual, key=key.get_secret_value())
+
+    return provider
+
+
+def _key(host: Host, provider: str) -> tuple[SecretStr | None, str, str]:
+    if provider == "openai":
+        return host.secrets.openai_api_key, "OPENAI_API_KEY", host.openai_base_url
+    return host.secrets.anthropic_api_key, "ANTHROPIC_API_KEY", host.anthropic_base_url

@@ -1,0 +1,68 @@
+"""The exchanges of one attempt, one JSON line each, without secrets and with caps."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+log = logging.getLogger(__name__)
+
+LARGEST_REQUEST = 256 * 1024
+LARGEST_ANSWER = 4 * 1024 * 1024
+LARGEST_FILE = 64 * 1024 * 1024
+HIDDEN = "[secret]"
+
+
+def redact(text: str, secrets: Iterable[str]) -> str:
+    """The text without any of the secrets."""
+    for secret in secrets:
+        if secret:
+            text = text.replace(secret, HIDDEN)
+    return text
+
+
+def cut(text: str, limit: int) -> str:
+    """Head and tail of a text that is too long, with a note of what is missing between them."""
+    if len(text) <= limit:
+        return text
+    half = limit // 2
+    return f"{text[:half]}\n[… {len(text) - 2 * half} characters …]\n{text[-half:]}"
+
+
+class Record:
+    """Writes exchanges to a file of mode 0600. A full or failing disk loses the record, never the attempt."""
+
+    def __init__(self, path: Path | None, secrets: tuple[str, ...]) -> None:
+        self._path = path
+        self._secrets = secrets
+        self._left = LARGEST_FILE
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch(mode=0o600)
+            path.write_bytes(b"")
+
+    def write(self, *, request: bytes, answer: bytes, **facts: Any) -> None:
+        """Add one exchange."""
+        if self._path is None or self._left <= 0:
+            return
+        line = json.dumps(
+            {
+                **facts,
+                "request": cut(request.decode("utf-8", "replace"), LARGEST_REQUEST),
+                "answer": cut(answer.decode("utf-8", "replace"), LARGEST_ANSWER),
+            },
+            ensure_ascii=False,
+        )
+        data = redact(line, self._secrets).encode("utf-8", "replace") + b"\n"
+        self._left -= len(data)
+        if self._left <= 0:
+            data = b'{"note": "the record is full"}\n'
+        try:
+            with self._path.open("ab") as file:
+                file.write(data)
+        except OSError as e:
+            log.warning("%s cannot be written: %s", self._path, e)
+            self._left = 0

@@ -1,0 +1,213 @@
+"""The gateway: one loop in one thread, one unix socket for each attempt."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import socket
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, wait
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import uvicorn
+
+from runner.errors import OutsideError
+from runner.gateway.dialect import Speech
+from runner.gateway.door import OpenDoor, Patience
+from runner.gateway.ledger import Ledger
+from runner.gateway.messages import Messages
+from runner.gateway.record import Record
+from runner.gateway.responses import Responses
+from runner.gateway.upstream import HttpUpstream
+from runner.ports import Budget, Dialect, Door, Upstream
+
+SPEECHES: dict[Dialect, Speech] = {"openai": Responses(), "anthropic": Messages()}
+
+_LONGEST_SOCKET_PATH = 107
+_CONNECTIONS = 32
+_STOP_SECONDS = 10.0
+_PREFIX = "gateway-"
+
+_THREAD = "automend-gateway"
+
+
+def _not_ours(entry: logging.LogRecord) -> bool:
+    """The server tells of every connection that we drop on purpose; what matters is in the record."""
+    return entry.threadName != _THREAD
+
+
+logging.getLogger("uvicorn.error").addFilter(_not_ours)
+log = logging.getLogger(__name__)
+
+
+class Gateway:
+    """Makes doors. Safe to use from many threads; nothing runs before the first door is opened.
+
+    Args:
+        directory: where the sockets are; a folder of our own is made in it (or in the system's temporary folder,
+            where the path would be too long for a socket).
+        patience: how long to wait for a provider.
+    """
+
+    def __init__(self, directory: Path, *, patience: Patience | None = None) -> None:
+        self._parent = directory
+        self._patience = patience or Patience()
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._folder: Path | None = None
+        self._doors: set[Future[None]] = set()
+
+    def provider(self, dialect: Dialect, *, base_url: str, key: str) -> Upstream:
+        """The real provider at `base_url`."""
+        return HttpUpstream(SPEECHES[dialect], base_url=base_url, key=key)
+
+    @contextmanager
+    def open(
+        self, *, dialect: Dialect, upstream: Upstream, model: str, budget: Budget, record: Path | None
+    ) -> Iterator[Door]:
+        """A door for one attempt; its socket is gone when the context ends.
+
+        Raises:
+            OutsideError: the socket cannot be made.
+        """
+        loop, folder = self._start()
+        path = folder / f"{secrets.token_hex(4)}.sock"
+        listener = _listen(path)
+        try:
+            door = OpenDoor(
+                path,
+                speech=SPEECHES[dialect],
+                upstream=upstream,
+                model=model,
+                ledger=Ledger(budget, time.monotonic),
+                record=Record(record, upstream.secrets),
+                patience=self._patience,
+            )
+            server = uvicorn.Server(
+                uvicorn.Config(
+                    door,
+                    log_config=None,
+                    access_log=False,
+                    lifespan="off",
+                    ws="none",
+                    http="h11",
+                    proxy_headers=False,
+                    server_header=False,
+                    limit_concurrency=_CONNECTIONS,
+                    timeout_graceful_shutdown=0,
+                )
+            )
+            running = asyncio.run_coroutine_threadsafe(_serve(server, listener, upstream), loop)
+        except BaseException:
+            listener.close()
+            path.unlink(missing_ok=True)
+            raise
+        self._doors.add(running)
+        running.add_done_callback(self._gone)
+        try:
+            yield door
+        finally:
+            # The server takes a moment to let go; nobody has to wait for it but `close`.
+            server.should_exit = True
+            path.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Stop the loop and remove the sockets' folder; safe to call twice."""
+        with self._lock:
+            loop, thread, folder = self._loop, self._thread, self._folder
+            self._loop = self._thread = self._folder = None
+        if loop is None or thread is None:
+            return
+        wait(list(self._doors), timeout=_STOP_SECONDS)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(timeout=_STOP_SECONDS)
+        if folder is not None:
+            with suppress(OSError):
+                folder.rmdir()
+
+    def _gone(self, door: Future[None]) -> None:
+        self._doors.discard(door)
+        if not door.cancelled() and (error := door.exception()) is not None:
+            log.error("a door of the gateway failed", exc_info=error)
+
+    def _start(self) -> tuple[asyncio.AbstractEventLoop, Path]:
+        with self._lock:
+            if self._loop is None or self._folder is None:
+                self._folder = _folder(self._parent)
+                self._loop = asyncio.new_event_loop()
+                self._thread = threading.Thread(target=_spin, args=(self._loop,), name=_THREAD, daemon=True)
+                self._thread.start()
+            return self._loop, self._folder
+
+
+def _spin(loop: asyncio.AbstractEventLoop) -> None:
+    asyncio.set_event_loop(loop)
+    loop.run_forever()
+    left = asyncio.all_tasks(loop)
+    for task in left:
+        task.cancel()
+    loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
+    loop.run_until_complete(loop.shutdown_asyncgens())
+    loop.close()
+
+
+async def _serve(server: uvicorn.Server, listener: socket.socket, upstream: Upstream) -> None:
+    try:
+        await server.serve(sockets=[listener])
+    finally:
+        listener.close()
+        await upstream.aclose()
+
+
+def _folder(parent: Path) -> Path:
+    """A folder that only we may enter. Folders of processes that are gone are cleared away."""
+    try:
+        parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _clear(parent)
+        name = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
+        if len(bytes(name / "12345678.sock.new")) <= _LONGEST_SOCKET_PATH:
+            return name
+        name.rmdir()
+        return Path(tempfile.mkdtemp(prefix="automend-"))
+    except OSError as e:
+        raise OutsideError(f"no folder for the gateway's sockets in {parent}: {e.strerror}") from e
+
+
+def _clear(parent: Path) -> None:
+    for folder in parent.glob(f"{_PREFIX}*"):
+        for path in folder.glob("*.sock"):
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+                try:
+                    probe.connect(str(path))
+                except ConnectionRefusedError:  # nobody has it open any more
+                    path.unlink(missing_ok=True)
+                    with suppress(OSError):
+                        folder.rmdir()
+                except OSError:
+                    continue
+
+
+def _listen(path: Path) -> socket.socket:
+    """A listening socket at `path`; it appears there only once it listens.
+
+    Anybody may connect who can see it: the file is shown to one container only, whose user we do not know, and
+    the folder around it is closed to everybody else on the host.
+    """
+    fresh = path.with_name(path.name + ".new")
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        listener.bind(str(fresh))
+        listener.listen(128)
+        listener.setblocking(False)
+        fresh.chmod(0o666)
+        fresh.rename(path)
+    except OSError as e:
+        listener.close()
+        raise OutsideError(f"the gateway's socket {path} cannot be made: {e.strerror or e}") from e
+    return listener

@@ -1,0 +1,67 @@
+"""The real providers, over HTTPS."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+import httpx
+
+from runner.gateway.dialect import Speech
+from runner.ports import Answer
+
+_CONNECT_SECONDS = 15.0
+
+
+class HttpUpstream:
+    """A provider at an address.
+
+    Args:
+        speech: its dialect.
+        base_url: as the provider's own SDK takes it: with `/v1` for OpenAI, without for Anthropic.
+        key: the secret; goes into the request's headers and nowhere else.
+    """
+
+    def __init__(self, speech: Speech, *, base_url: str, key: str) -> None:
+        self.secrets: tuple[str, ...] = (key,) if key else ()
+        self._speech = speech
+        self._root = base_url.rstrip("/").removesuffix("/v1")
+        self._key = key
+        self._client: httpx.AsyncClient | None = None
+
+    @asynccontextmanager
+    async def exchange(self, path: str, headers: Mapping[str, str], body: bytes) -> AsyncIterator[Answer]:
+        """POST to the provider.
+
+        Only connecting has a deadline here; the door keeps the others.
+
+        Raises:
+            OSError: the provider cannot be reached, or the connection broke.
+        """
+        if self._client is None:
+            timeout = httpx.Timeout(None, connect=_CONNECT_SECONDS)
+            self._client = httpx.AsyncClient(timeout=timeout, follow_redirects=False)
+        sent = {**headers, **self._speech.headers(self._key), "accept-encoding": "identity"}
+        try:
+            async with self._client.stream("POST", self._root + path, headers=sent, content=body) as response:
+                yield Answer(response.status_code, response.headers, _chunks(response))
+        except httpx.HTTPError as e:
+            raise OSError(_words(e)) from e
+
+    async def aclose(self) -> None:
+        """Close pooled connections."""
+        if self._client is not None:
+            await self._client.aclose()
+            self._client = None
+
+
+async def _chunks(response: httpx.Response) -> AsyncIterator[bytes]:
+    try:
+        async for chunk in response.aiter_bytes():
+            yield chunk
+    except httpx.HTTPError as e:
+        raise OSError(_words(e)) from e
+
+
+def _words(error: httpx.HTTPError) -> str:
+    return str(error) or type(error).__name__
