@@ -1,0 +1,158 @@
+"""Cloning, fetching and pushing over HTTP: `git http-backend` behind the hub's own door."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import suppress
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from runner.git.plumbing import clean_environment
+from runner.hub.pulls import synchronize
+from runner.hub.rest.call import ApiError
+from runner.hub.rest.dispatch import identify
+from runner.hub.site import Site
+from runner.hub.store import Repo, User, now
+
+CHUNK = 1 << 16
+SERVICES = ("git-upload-pack", "git-receive-pack")
+
+
+class GitHttp:
+    """Git's smart HTTP for the repositories of a site. A token is the password; the user's name does not matter."""
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+
+    def routes(self) -> list[Route]:
+        """The three addresses that git uses."""
+        return [
+            Route("/{owner}/{repo}.git/info/refs", self.serve, methods=["GET"]),
+            Route("/{owner}/{repo}.git/{service}", self.serve, methods=["POST"]),
+            # git also speaks to the address without `.git`, as on GitHub
+            Route("/{owner}/{repo}/info/refs", self.serve, methods=["GET"]),
+            Route("/{owner}/{repo}/{service:str}", self.serve, methods=["POST"]),
+        ]
+
+    async def serve(self, request: Request) -> Response:
+        """One request of a git client."""
+        asked = request.path_params.get("service") or request.query_params.get("service", "")
+        if asked not in SERVICES:
+            return PlainTextResponse("only git's smart protocol is spoken here\n", 403 if not asked else 404)
+        writing = asked == "git-receive-pack"
+        found = await run_in_threadpool(self._admit, request, writing)
+        if isinstance(found, Response):
+            return found
+        repo, user = found
+        return await self._backend(request, repo, user, asked)
+
+    def _admit(self, request: Request, writing: bool) -> Response | tuple[Repo, User | None]:
+        repo = self.site.repo(request.path_params["owner"], request.path_params["repo"])
+        challenge = {"WWW-Authenticate": 'Basic realm="hub"'}
+        try:
+            user = identify(self.site, request.headers.get("authorization", ""))
+        except ApiError:
+            return PlainTextResponse("Invalid username or token.\n", 401, challenge)
+        if repo is None or not self.site.may(repo, user, "read"):
+            if user is None:
+                return PlainTextResponse("Authentication required.\n", 401, challenge)
+            return PlainTextResponse("Repository not found.\n", 404)
+        if writing and user is None:
+            return PlainTextResponse("Authentication required.\n", 401, challenge)
+        if writing and user is not None and not self.site.may(repo, user, "write"):
+            return PlainTextResponse(f"Permission to {repo.full_name}.git denied to {user.login}.\n", 403)
+        return repo, user
+
+    async def _backend(self, request: Request, repo: Repo, user: User | None, service: str) -> Response:
+        process = await asyncio.create_subprocess_exec(
+            "git",
+            "http-backend",
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+            env=self._environment(request, repo, user, service),
+            cwd="/",
+            start_new_session=True,
+        )
+        feeding = asyncio.create_task(_feed(process, request))
+        status, headers = await _head(process)
+        if service == "git-receive-pack" and request.method == "POST":
+            # The answer waits until pull requests know of the push: who pushed may ask for them at once.
+            body = b"".join([chunk async for chunk in _rest(process, feeding)])
+            await run_in_threadpool(self._pushed, repo)
+            return Response(body, status, headers)
+        return StreamingResponse(_rest(process, feeding), status, headers)
+
+    def _pushed(self, repo: Repo) -> None:
+        fresh = self.site.repo_by_id(repo.id)
+        fresh.pushed = now()
+        self.site.store.save(fresh)
+        synchronize(self.site, fresh)
+
+    def _environment(self, request: Request, repo: Repo, user: User | None, service: str) -> dict[str, str]:
+        git_dir = self.site.git(repo).path
+        tail = "/info/refs" if request.method == "GET" else f"/{service}"
+        variables = {
+            **clean_environment(),
+            **self.site.hook_env(repo),
+            "GIT_PROJECT_ROOT": str(git_dir.parent),
+            "GIT_HTTP_EXPORT_ALL": "1",
+            "PATH_INFO": f"/{git_dir.name}{tail}",
+            "REQUEST_METHOD": request.method,
+            "QUERY_STRING": f"service={service}" if request.method == "GET" else "",
+            "CONTENT_TYPE": request.headers.get("content-type", ""),
+            "REMOTE_ADDR": request.client.host if request.client else "",
+            "HOME": os.devnull,
+        }
+        if user is not None:
+            variables["REMOTE_USER"] = user.login
+        named = {"content-length": "CONTENT_LENGTH", "content-encoding": "HTTP_CONTENT_ENCODING",
+                 "git-protocol": "GIT_PROTOCOL"}  # fmt: skip
+        for header, variable in named.items():
+            if header in request.headers:
+                variables[variable] = request.headers[header]
+        return variables
+
+
+async def _feed(process: asyncio.subprocess.Process, request: Request) -> None:
+    assert process.stdin is not None  # noqa: S101 - PIPE was asked for
+    with suppress(ConnectionError, ClientDisconnect):
+        async for chunk in request.stream():
+            process.stdin.write(chunk)
+            await process.stdin.drain()
+    with suppress(ConnectionError):
+        process.stdin.close()
+
+
+async def _head(process: asyncio.subprocess.Process) -> tuple[int, dict[str, str]]:
+    """Status and headers of a CGI answer."""
+    assert process.stdout is not None  # noqa: S101 - PIPE was asked for
+    status, headers = 200, {}
+    while line := (await process.stdout.readline()).decode("latin-1").strip():
+        name, _, value = line.partition(":")
+        if name.lower() == "status":
+            status = int(value.split()[0])
+        else:
+            headers[name] = value.strip()
+    return (status if headers else 500), headers
+
+
+async def _rest(process: asyncio.subprocess.Process, feeding: asyncio.Task[None]) -> AsyncIterator[bytes]:
+    """What the backend says after the headers; it is killed if nobody listens any more."""
+    assert process.stdout is not None  # noqa: S101 - PIPE was asked for
+    try:
+        while chunk := await process.stdout.read(CHUNK):
+            yield chunk
+        await feeding
+        await process.wait()
+    finally:
+        feeding.cancel()
+        if process.returncode is None:
+            with suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()

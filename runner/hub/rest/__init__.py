@@ -1,0 +1,1 @@
+"""GitHub's REST interface: one file per family of resources, all routes in one table (`table.py`)."""
