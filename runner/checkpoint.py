@@ -65,9 +65,7 @@ def workflow(name: str) -> Callable[[Callable[..., Awaitable[None]]], Callable[.
     return wrap
 
 
-async def step(
-    body: Callable[Concatenate[House, str, P], R], run: str, /, *args: P.args, **kwargs: P.kwargs
-) -> R:
+async def step(body: Callable[Concatenate[House, str, P], R], run: str, /, *args: P.args, **kwargs: P.kwargs) -> R:
     """Do one step and write its result down; on a replay, read the result instead.
 
     Raises:
@@ -76,9 +74,7 @@ async def step(
     return await _checkpointed(body, run, args, kwargs)
 
 
-async def insist(
-    body: Callable[Concatenate[House, str, P], R], run: str, /, *args: P.args, **kwargs: P.kwargs
-) -> R:
+async def insist(body: Callable[Concatenate[House, str, P], R], run: str, /, *args: P.args, **kwargs: P.kwargs) -> R:
     """Like `step`, but what is outside may be down for half an hour: for what must follow a merge.
 
     Raises:
@@ -147,7 +143,9 @@ def in_words(value: object) -> tuple[Verdict | None, str, dict[str, Any]]:
     if isinstance(value, Noun):
         fields = value.model_dump(mode="json")
         said = Verdict(fields["verdict"]) if fields.get("verdict") in set(Verdict) else None
-        words = fields.get("why") or fields.get("url") or "; ".join(fields.get("reasons", ())) or fields.get("sha") or ""
+        words = (
+            fields.get("why") or fields.get("url") or "; ".join(fields.get("reasons", ())) or fields.get("sha") or ""
+        )
         return said, str(words), fields
     return None, "" if value is None else str(value), {}
 

@@ -246,6 +246,18 @@ def load(environ: dict[str, str] | None = None, *, config: Path | None = None) -
     )
 
 
+def read_repo_config(path: Path) -> RepoConfig:
+    """The file of `--repo-config`: the keys of a `[repo."…"]` table, at the top.
+
+    Raises:
+        ConfigError: the file is missing or wrong.
+    """
+    try:
+        return RepoConfig.model_validate(_read(path))
+    except ValidationError as e:
+        raise explain(e, RepoConfig, str(path)) from e
+
+
 def _read(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
@@ -291,6 +303,43 @@ def _validate(tables: dict[str, Any], path: Path | None) -> Settings:
             f"{where}: run.agents names `{unknown[0]}`, which is not configured", remedy=f"known: {known}"
         )
     return settings.model_copy(update={"source": path})
+
+
+def template() -> str:
+    """A settings file with every key explained and commented out; what `automend init` writes."""
+    lines = [
+        "# automend.toml: the settings of this host. Unknown keys are refused. Every key may also be given as",
+        "# AUTOMEND_<SECTION>__<KEY>. Secrets (tokens, keys) never stand here: they come from the environment.",
+    ]
+    tables: tuple[tuple[str, type[Section]], ...] = (
+        ("run", RunConfig),
+        ("sandbox", SandboxConfig),
+        ("serve", ServeConfig),
+        ("summary", SummaryConfig),
+        ("agents.NAME", AgentConfig),
+        ('repo."OWNER/NAME"', RepoConfig),
+        ('repo."OWNER/NAME".deploy', DeployConfig),
+        ('repo."OWNER/NAME".health', ProbeConfig),
+    )
+    for name, section in tables:
+        lines += ["", f"# [{name}]"]
+        for key, field in section.model_fields.items():
+            if _section_in(field.annotation) is not None:
+                continue  # a table of its own, below
+            default = field.get_default()
+            shown = f"# {key} = {_toml(default)}" if not field.is_required() else f"# {key} = …"
+            lines += [f"# {field.description}", shown]
+    return "\n".join(lines) + "\n"
+
+
+def _toml(value: object) -> str:
+    if value is None:
+        return "…"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return f"[{', '.join(_toml(v) for v in value)}]"
+    return f'"{value}"' if isinstance(value, (str, Path)) else f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def explain(error: ValidationError, model: type[BaseModel], where: str) -> ConfigError:

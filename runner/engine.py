@@ -14,7 +14,7 @@ import logging
 import os
 import secrets
 import threading
-import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO
@@ -93,10 +93,10 @@ class Engine:
         for name in wanted.keys() - {w.workflow_id for w in known}:
             self._enqueue(wanted[name])
 
-    def serve(self, *, poll_seconds: float) -> None:
-        """Keep proposed runs moving until `close`."""
+    def serve(self, *, poll_seconds: float, tell: Callable[[Run, str], None]) -> None:
+        """Keep proposed runs moving until `stop`; `tell` hears of every run whose status changed."""
+        last: dict[str, RunStatus] = {}
         while not self._stop.is_set():
-            began = time.monotonic()
             self.submit()
             for run in self._house.store.runs(RunStatus.PROPOSED):
                 if self._stop.is_set():
@@ -104,7 +104,25 @@ class Engine:
                 if _is_due(run):
                     self.look_at(run)
             self.submit()
-            self._stop.wait(max(0.05, poll_seconds - (time.monotonic() - began)))
+            for run in self._house.store.runs(since=timedelta(days=30)):
+                if last.get(run.id) is not run.status:
+                    if last or not run.status.over:
+                        tell(run, run.reason or self._house.store.now(run.id))
+                    last[run.id] = run.status
+            self._stop.wait(poll_seconds)
+
+    def settle(self) -> None:
+        """Look at every proposed run once, and wait until what that began has ended."""
+        self.submit()
+        for run in self._house.store.runs(RunStatus.PROPOSED):
+            self.look_at(run)
+        while self._house.store.assignments():
+            self.submit()
+            self._stop.wait(0.2)
+
+    def stop(self) -> None:
+        """End `serve`; safe in a signal handler."""
+        self._stop.set()
 
     def look_at(self, run: Run) -> None:
         """Decide what a proposed run does next, from the forge's state now. A forge that is down changes nothing."""
@@ -171,9 +189,7 @@ class Engine:
         DBOS.launch()
         workers = self._house.host.settings.serve.workers
         for queue in sorted(set(_QUEUES.values())):
-            DBOS.register_queue(
-                queue, partition_concurrency=1, worker_concurrency=workers, polling_interval_sec=0.2
-            )
+            DBOS.register_queue(queue, partition_concurrency=1, worker_concurrency=workers, polling_interval_sec=0.2)
         self._client = DBOSClient(system_database_engine=_database(url))
         self._recover()
         self.submit()

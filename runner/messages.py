@@ -49,7 +49,9 @@ def code(text: str, limit: int = 200) -> str:
 
 def title(run: Run) -> str:
     """The pull request's title, from the job alone (an agent's words do not belong in a title)."""
-    verb = {"fix": "Fix", "improve": "Improve", "test": "Test", "docs": "Document", "deps": "Update"}[run.job.goal.value]
+    verb = {"fix": "Fix", "improve": "Improve", "test": "Test", "docs": "Document", "deps": "Update"}[
+        run.job.goal.value
+    ]
     subject = _INVISIBLE.sub("", run.job.title or symptom(run.job.context)).replace("\n", " ").strip()
     subject = _ISSUE.sub("", _MENTION.sub("", subject))
     if not subject:
@@ -98,7 +100,9 @@ def template_summary(run: Run, report: Report) -> str:
 def evidence_table(report: Report, run: Run | None = None) -> str:
     """The evidence as a Markdown table."""
     rows = [(_SIGN[report.verdict], "verdict", report.verdict.value)]
-    rows += [(_SIGN[c.verdict], c.name, clean(c.summary, 300).replace("|", "\\|").replace("\n", " ")) for c in report.checks]
+    rows += [
+        (_SIGN[c.verdict], c.name, clean(c.summary, 300).replace("|", "\\|").replace("\n", " ")) for c in report.checks
+    ]
     rows += [
         (_SIGN[f.verdict], f.rule, clean(f.message, 300).replace("|", "\\|").replace("\n", " "))
         for f in report.findings

@@ -96,7 +96,7 @@ class Job(Noun):
     title: str = ""
     context: str = ""
     agents: tuple[str, ...] = ()
-    policy: str = "default"
+    policy: str | None = None
     repo_config: str | None = None
     dry_run: bool = False
     trigger: Trigger = Trigger()

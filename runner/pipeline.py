@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from runner.checkpoint import insist, step, workflow
 from runner.model import Attempt, Outcome, Report, RunStatus, Verdict
-from runner.steps import attempt, checkout, deploy, finish, judge, merge, propose, review, revert, watch
+from runner.steps import attempt, checkout, deploy, finish, judge, merge, propose, revert, review, watch
 
 
 @workflow("propose")

@@ -65,9 +65,7 @@ def _work(house: House, run: Run, number: int, agent_name: str, seconds: float) 
     mirror = house.mirror(base.remote)
     start = run.start_tree or base.tree
     settings = house.host.settings.run
-    budget = Budget(
-        requests=settings.requests_per_attempt, tokens=settings.tokens_per_attempt, wall_seconds=seconds
-    )
+    budget = Budget(requests=settings.requests_per_attempt, tokens=settings.tokens_per_attempt, wall_seconds=seconds)
     tools = house.sandboxes.tools(house.tools, progress=house.say(run.id))
     with agent.open_door(run.id, number, budget) as door:
         spec = Spec(

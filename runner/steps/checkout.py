@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from runner import messages
 from runner.git.diff import diff_text
 from runner.git.trees import merge_trees
 from runner.model import Base, Run
@@ -91,5 +92,5 @@ def revisit(house: House, run_id: str, feedback: str) -> Base:
 
 def branch_name(run: Run) -> str:
     """`automend/<run>-<slug>`: the trace by which every later step finds its own work."""
-    words = re.sub(r"[^a-z0-9]+", "-", (run.job.title or run.job.goal.value).lower()).strip("-")
+    words = re.sub(r"[^a-z0-9]+", "-", messages.title(run).lower()).strip("-")
     return f"automend/{run.id}-{words[:40].strip('-') or run.job.goal.value}"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from runner.git.importing import Imported, import_tar
 from runner.git.mirror import Mirror
-from runner.git.trees import Imported, import_tar
 from runner.model import Base, Finding, Verdict
 from sandbox.api import OutputTooLargeError, Sandbox
 

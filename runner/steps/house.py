@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 
-from runner.config import Host, RepoConfig
+from runner.config import Host, RepoConfig, read_repo_config
 from runner.errors import ConfigError, ForgeError, RepositoryError
 from runner.git.mirror import Mirror
 from runner.git.trees import paths, read
 from runner.model import Base, Place, Run
 from runner.policy.schema import Policy, load_policy
 from runner.ports import Agent, Deployer, Forge, Probe, Summarizer
-from runner.project import Project, recognise, settings_from_file
+from runner.project import Project, recognise
 from runner.store import Store
 from sandbox.api import LABEL_RUN, Limits, Sandboxes, ToolsRecipe
 
 
 @dataclass(frozen=True)
 class House:
-    """Everything a step may touch. `deployer` and `probe` answer None where the host configured none."""
+    """Everything a step may touch. `deployer` and `probe` answer None where the host configured none.
+
+    The forge is connected to when it is first needed: a repository without one needs no token.
+    """
 
     host: Host
     store: Store
@@ -30,10 +32,19 @@ class House:
     agents: Mapping[str, Agent]
     tools: ToolsRecipe
     summarizer: Summarizer
-    forge: Forge
+    connect: Callable[[], Forge]
     locate: Callable[[str], Place]
     deployer: Callable[[RepoConfig, str], Deployer | None]
     probe: Callable[[RepoConfig], Probe | None]
+
+    @property
+    def forge(self) -> Forge:
+        """The forge.
+
+        Raises:
+            ConfigError: there is no token for it.
+        """
+        return self.connect()
 
     def say(self, run: str) -> Callable[[str], None]:
         """Progress of a run, for those who watch."""
@@ -51,29 +62,36 @@ class House:
         return self.forge.git_auth(forge) if forge is not None else {}
 
     def repo(self, run: Run, place: Place | None = None) -> RepoConfig:
-        """The host's word on a run's repository; `--repo-config` goes over the settings file."""
+        """The host's word on a run's repository."""
         names = [run.job.repo]
-        if run.base is not None:
-            names += [run.base.remote, *([run.base.forge] if run.base.forge else [])]
-        if place is not None:
-            names += [place.remote, *([place.forge] if place.forge else [])]
+        for known in (run.base, place):
+            if known is not None:
+                names += [known.remote, *([known.forge] if known.forge else [])]
+        return self.config(names, run.job.repo_config)
+
+    def config(self, names: Iterable[str], repo_config: str | None) -> RepoConfig:
+        """The host's word on a repository, by any of its names; `--repo-config` goes over the settings file."""
         known = self.host.repo(*names)
-        if run.job.repo_config is None:
+        if repo_config is None:
             return known
-        given = settings_from_file(Path(run.job.repo_config))
-        return known.model_copy(update=given.model_dump(exclude_unset=True))
+        return known.model_copy(update=read_repo_config(Path(repo_config)).model_dump(exclude_unset=True))
 
     def project(self, run: Run) -> Project:
         """How the run's repository is set up, tested and measured: read from the base, the host's word winning."""
         base = base_of(run)
-        mirror = self.mirror(base.remote)
-        return _project(self, run.id, mirror, base.tree)
+        return project_of(self.mirror(base.remote), base.tree, self.repo(run))
 
     def policy(self, run: Run) -> Policy:
         """The policy in force: the host's, tightened by the repository's base branch."""
-        name = run.job.policy or self.repo(run).policy or self.host.settings.run.policy
-        policy = load_policy(name)
-        return policy.tighten(self.project(run).policy) if run.base is not None else policy
+        config = self.repo(run)
+        if run.base is None:
+            return self.policy_of(run.job.policy, config, None)
+        return self.policy_of(run.job.policy, config, self.project(run))
+
+    def policy_of(self, name: str | None, config: RepoConfig, project: Project | None) -> Policy:
+        """The policy that was named, else the repository's, else the host's; tightened by the repository."""
+        policy = load_policy(name or config.policy or self.host.settings.run.policy)
+        return policy.tighten(project.policy) if project is not None else policy
 
     def limits(self, *, seconds: float) -> Limits:
         """What one container may use."""
@@ -94,10 +112,13 @@ class House:
         return folder.joinpath(*names)
 
 
-@lru_cache(maxsize=256)
-def _project(house: House, run_id: str, mirror: Mirror, tree: str) -> Project:
-    run = house.store.run(run_id)
-    return recognise(lambda path: read(mirror, tree, path), paths(mirror, tree).keys(), house.repo(run))
+def project_of(mirror: Mirror, tree: str, config: RepoConfig) -> Project:
+    """How the repository at a tree is set up, tested and measured.
+
+    Raises:
+        ConfigError: its `.automend.toml` is wrong.
+    """
+    return recognise(lambda path: read(mirror, tree, path), paths(mirror, tree).keys(), config)
 
 
 def labels(run: str) -> dict[str, str]:

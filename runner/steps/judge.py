@@ -1,10 +1,14 @@
-"""Attempt → verdict: the gate's answer on what an agent left, kept with the run."""
+"""Attempt → verdict: the gate's answer on what an agent (or anybody else) left."""
 
 from __future__ import annotations
 
-from runner.model import Report
+from collections.abc import Callable
+
+from runner.config import RepoConfig
+from runner.git.mirror import Mirror
+from runner.model import Goal, Report
 from runner.steps.gate import judge
-from runner.steps.house import House, base_of, labels, tree_of
+from runner.steps.house import House, base_of, labels, project_of, tree_of
 
 
 def judge_attempt(house: House, run_id: str, number: int) -> Report:
@@ -30,3 +34,39 @@ def judge_attempt(house: House, run_id: str, number: int) -> Report:
     )
     house.store.update(run_id, report=report)
     return report
+
+
+def judge_somebodys(
+    house: House,
+    mirror: Mirror,
+    *,
+    base_sha: str,
+    head_tree: str,
+    goal: Goal,
+    policy: str | None,
+    config: RepoConfig,
+    static: bool,
+    name: str,
+    progress: Callable[[str], None],
+) -> Report:
+    """Judge a patch that no run of ours made. `name` labels its containers.
+
+    Raises:
+        ConfigError: the repository's own file, or the policy, is wrong.
+    """
+    base_tree = mirror.tree_of(base_sha)
+    project = project_of(mirror, base_tree, config)
+    return judge(
+        mirror,
+        base_tree=base_tree,
+        head_tree=head_tree,
+        base_sha=base_sha,
+        goal=goal,
+        policy=house.policy_of(policy, config, project),
+        project=project,
+        sandboxes=None if static else house.sandboxes,
+        limits=house.limits(seconds=house.host.settings.run.verify_seconds),
+        labels=labels(name),
+        progress=progress,
+        cache=house.host.home / "baselines",
+    )

@@ -21,9 +21,7 @@ def roll_back(house: House, run_id: str) -> Rollout | None:
     config = house.repo(run).deploy
     if config is not None and run.merge_sha is not None:
         repo, _ = pull_of(run)
-        record = house.forge.begin_deployment(
-            repo, sha=run.merge_sha, environment=config.environment, run=run_id
-        )
+        record = house.forge.begin_deployment(repo, sha=run.merge_sha, environment=config.environment, run=run_id)
         house.forge.end_deployment(repo, record, state="failure", description=f"rolled back to {release[:12]}")
     return rollback
 
@@ -42,9 +40,7 @@ def propose_revert(house: House, run_id: str, why: str) -> PullRequest:
         repo, number, title=messages.revert_title(run.pull), body=messages.revert_body(run, why)
     )
     run = house.store.update(run_id, revert_pull=revert)
-    house.forge.comment(
-        repo, number, marker=f"<!-- automend:reverted:{run_id} -->", body=messages.reverted(run, why)
-    )
+    house.forge.comment(repo, number, marker=f"<!-- automend:reverted:{run_id} -->", body=messages.reverted(run, why))
     return revert
 
 

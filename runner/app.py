@@ -1,0 +1,220 @@
+"""The composition root: the only place that knows which adapter stands behind which port."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from runner.agents.catalog import build_agents
+from runner.agents.summary import build_summarizer
+from runner.agents.tools import agent_tools
+from runner.config import Host, RepoConfig
+from runner.engine import Engine
+from runner.errors import UsageError
+from runner.gateway import Gateway
+from runner.git.diff import apply_text, diff_text
+from runner.git.remotes import dirty_paths
+from runner.github.forge import GitHubForge
+from runner.github.locate import Location, locate
+from runner.model import Goal, Job, Moment, Place, Report, Run, RunStatus
+from runner.policy.schema import load_policy
+from runner.ports import Deployer, Probe
+from runner.rollout.command import CommandDeployer
+from runner.rollout.health import HttpAndLogProbe
+from runner.steps.house import House
+from runner.steps.judge import judge_somebodys
+from runner.store import open_store
+from sandbox.docker import DockerSandboxes
+
+_FOLLOW_SECONDS = 0.15
+
+
+@dataclass(frozen=True)
+class App:
+    """One installation: everything wired for one AUTOMEND_HOME."""
+
+    host: Host
+    house: House
+    engine: Engine
+    gateway: Gateway
+    sandboxes: DockerSandboxes
+
+    def close(self) -> None:
+        """Stop the engine and the gateway; what is unfinished is recovered later."""
+        self.engine.close()
+        self.gateway.close()
+
+    # ── jobs ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def submit(self, job: Job) -> Run:
+        """A new run for a job; wrong names are told here, before anything is written.
+
+        Raises:
+            UsageError: the repository, policy or agent is not one.
+            RepositoryError: the path is not a git repository.
+        """
+        self.locate(job.repo)
+        load_policy(job.policy or self.host.settings.run.policy)
+        for name in job.agents:
+            if name not in self.house.agents:
+                known = ", ".join(sorted(self.house.agents))
+                raise UsageError(f"there is no agent `{name}`", remedy=f"configured: {known}")
+        return self.house.store.create(job)
+
+    def follow(self, run_id: str, *, tell: Callable[[Moment], None], now: Callable[[str], None]) -> Run:
+        """Watch a run until its present workflow ends. Becomes the engine if there is none (any more)."""
+        seen, said = 0, ""
+        while True:
+            self.engine.take_over()
+            self.engine.submit()
+            run = self.house.store.run(run_id)
+            for number, moment in self.house.store.trail(run_id, after=seen):
+                seen = number
+                tell(moment)
+            text = self.house.store.now(run_id)
+            if text != said:
+                said = text
+                now(text)
+            if run.status not in {RunStatus.QUEUED, RunStatus.WORKING, RunStatus.LANDING}:
+                return run
+            time.sleep(_FOLLOW_SECONDS)
+
+    def locate(self, text: str) -> Location:
+        """Where the repository is that a person named."""
+        return locate(text, server_url=self.host.github_server_url, known=self.host.settings.repo)
+
+    def dirty(self, where: Location) -> list[str]:
+        """Files of a person's own checkout that are not committed, and so not part of any base."""
+        return dirty_paths(where.path) if where.path is not None else []
+
+    # ── somebody's patch ────────────────────────────────────────────────────────────────────────────────────
+
+    def gate(
+        self,
+        *,
+        repo: str,
+        base: str,
+        head: str | None,
+        patch: bytes | None,
+        goal: Goal,
+        policy: str | None,
+        repo_config: str | None,
+        static: bool,
+        progress: Callable[[str], None],
+    ) -> Report:
+        """Judge somebody's patch without an agent.
+
+        Raises:
+            UsageError: the patch does not apply, or a name is wrong.
+            RepositoryError: there is no such repository or ref.
+            DockerError: the engine is not there (a verdict of ERROR says so where it fails later).
+        """
+        where = self.locate(repo)
+        remote = str(where.path) if where.path is not None else where.remote
+        auth = self.house.auth(where.forge) if where.path is None else {}
+        mirror = self.house.mirror(remote)
+        progress("reading the trees")
+        base_sha = mirror.fetch(remote, ref=base, auth=auth)
+        if head is not None:
+            head_sha = mirror.fetch(remote, ref=head, auth=auth)
+            base_sha = mirror.merge_base(base_sha, head_sha) or base_sha
+            head_tree = mirror.tree_of(head_sha)
+        else:
+            head_tree = apply_text(mirror, mirror.tree_of(base_sha), patch or b"")
+        names = [n for n in (repo, where.forge, where.remote, remote) if n]
+        return judge_somebodys(
+            self.house,
+            mirror,
+            base_sha=base_sha,
+            head_tree=head_tree,
+            goal=goal,
+            policy=policy,
+            config=self.house.config(names, repo_config),
+            static=static,
+            name=f"gate-{os.getpid()}",
+            progress=progress,
+        )
+
+    def diff(self, run: Run) -> str:
+        """The text of a run's judged patch."""
+        if run.report is None or run.base is None:
+            return ""
+        mirror = self.house.mirror(run.base.remote)
+        return diff_text(mirror, run.report.patch.base_tree, run.report.patch.head_tree, limit_bytes=10_000_000)
+
+
+def build(host: Host, *, owner: str | None = None) -> App:
+    """Wire an installation. Nothing outside is spoken to yet.
+
+    Args:
+        host: settings and environment.
+        owner: whose containers these are; by default the installation's.
+
+    Raises:
+        ConfigError: the database or an agent is configured wrongly.
+    """
+    gateway = Gateway(host.home / "gateway")
+
+    @cache
+    def forge() -> GitHubForge:
+        token = host.secrets.github_token
+        return GitHubForge(
+            token=token.get_secret_value() if token is not None else "",
+            api_url=host.github_api_url,
+            server_url=host.github_server_url,
+        )
+
+    sandboxes = DockerSandboxes(
+        owner=owner or owner_name(host.home), base_image=host.base_image, runtime=host.settings.sandbox.runtime
+    )
+    house = House(
+        host=host,
+        store=open_store(host.database_url),
+        sandboxes=sandboxes,
+        agents=build_agents(host.settings.all_agents, host, gateway),
+        tools=agent_tools(),
+        summarizer=build_summarizer(host),
+        connect=forge,
+        locate=lambda text: _place(text, host),
+        deployer=lambda config, repo: _deployer(config, repo, host),
+        probe=_probe,
+    )
+    return App(host=host, house=house, engine=Engine(house), gateway=gateway, sandboxes=sandboxes)
+
+
+@contextmanager
+def opened(host: Host) -> Iterator[App]:
+    """An installation for a while."""
+    app = build(host)
+    try:
+        yield app
+    finally:
+        app.close()
+
+
+def owner_name(home: Path) -> str:
+    """Whose containers: this AUTOMEND_HOME's, so that two installations on one engine leave each other alone."""
+    return hashlib.sha256(str(home.resolve()).encode()).hexdigest()[:12]
+
+
+def _place(text: str, host: Host) -> Place:
+    found = locate(text, server_url=host.github_server_url, known=host.settings.repo)
+    return Place(remote=found.remote, forge=found.forge, path=str(found.path) if found.path else None)
+
+
+def _deployer(config: RepoConfig, repo: str, host: Host) -> Deployer | None:
+    if config.deploy is None:
+        return None
+    return CommandDeployer(config.deploy, repo=repo, home=host.home, clean_env=os.environ)
+
+
+def _probe(config: RepoConfig) -> Probe | None:
+    if config.health is None or (config.health.url is None and config.health.log is None):
+        return None
+    return HttpAndLogProbe(config.health)

@@ -1,0 +1,447 @@
+"""The command line: parse, call `app`, answer with an exit code.
+
+0 yes or done · 1 judged no · 2 usage or configuration · 3 something outside failed · 4 inconclusive · 130 interrupted
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+import runner
+import sandbox
+from runner import doctor as doctor_checks
+from runner import screens
+from runner.app import App, opened
+from runner.config import Host, load, template
+from runner.errors import AutomendError, DockerError, UsageError
+from runner.model import Goal, Job, Moment, Run, RunStatus, Trigger, Verdict
+from sandbox.api import SandboxError
+
+EXIT_OF_VERDICT = {Verdict.PASSED: 0, Verdict.FAILED: 1, Verdict.ERROR: 3, Verdict.INCONCLUSIVE: 4}
+EXIT_OF_STATUS = {
+    RunStatus.REFUSED: 1,
+    RunStatus.STOPPED: 1,
+    RunStatus.FAILED: 3,
+    RunStatus.INCONCLUSIVE: 4,
+    RunStatus.REVERTED: 1,
+    RunStatus.CLOSED: 1,
+}
+INTERRUPTED = 130
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option(
+    "--config", type=click.Path(path_type=Path), help="Settings file; default $AUTOMEND_CONFIG, ./automend.toml."
+)
+@click.option("-v", "--verbose", count=True, help="More log on stderr (-vv: everything).")
+@click.version_option(version("automend"), prog_name="automend")
+@click.pass_context
+def cli(context: click.Context, config: Path | None, verbose: int) -> None:
+    """Improve code through pull requests that carry their proof.
+
+    \b
+    Try it:      automend demo
+    On a repo:   automend run --repo ./my-project --context error.log --dry-run
+    Judge:       automend gate --repo . --base main --head my-branch
+    Look:        automend status, automend show RUN, automend doctor
+
+    Exit codes: 0 yes or done, 1 judged no, 2 usage or configuration, 3 something outside failed
+    (Docker, GitHub, a model provider), 4 inconclusive, 130 interrupted.
+    """
+    level = {0: logging.WARNING, 1: logging.INFO}.get(verbose, logging.DEBUG)
+    logging.basicConfig(level=level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    for noisy in ("alembic", "httpx", "httpcore", "docker", "urllib3", "github"):
+        logging.getLogger(noisy).setLevel(max(level, logging.WARNING) if verbose < 2 else level)  # noqa: PLR2004
+    context.obj = config
+
+
+def _host(context: click.Context) -> Host:
+    return load(config=context.obj)
+
+
+# ── work ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@cli.command("run")
+@click.option("--repo", required=True, help="OWNER/NAME, a git address, or a path.")
+@click.option("--base", help="Branch, tag or commit to start from; default: the repository's default branch.")
+@click.option("--goal", type=click.Choice([g.value for g in Goal]), default="fix", show_default=True)
+@click.option("--title", default="", help="What is asked, in a few words.")
+@click.option(
+    "--context",
+    "context_file",
+    type=click.File("rb"),
+    help="A file with the error, log or text that says what is wrong; - is stdin.",
+)
+@click.option("--agent", "agents", multiple=True, help="Agent to use; again for the next one, if a provider is down.")
+@click.option("--policy", help="Built-in policy (default) or a policy file.")
+@click.option(
+    "--repo-config", type=click.Path(exists=True, dir_okay=False), help="How to set up and test the repository."
+)
+@click.option("--dry-run", is_flag=True, help="End with the judged patch: push nothing, open nothing.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+@click.pass_context
+def run_command(
+    context: click.Context,
+    repo: str,
+    base: str | None,
+    goal: str,
+    title: str,
+    context_file: Any,
+    agents: tuple[str, ...],
+    policy: str | None,
+    repo_config: str | None,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Do one job in the foreground, up to the pull request.
+
+    \b
+    automend run --repo OWNER/NAME --context traceback.log
+    automend run --repo . --goal improve --title "Speed up parsing" --dry-run
+    """
+    text = context_file.read().decode("utf-8", "replace") if context_file is not None else ""
+    if not text.strip() and not title.strip():
+        raise UsageError(
+            "there is nothing to go by", remedy="give --context FILE (the error or the log), or --title, or both"
+        )
+    job = Job(
+        repo=repo,
+        base=base,
+        goal=Goal(goal),
+        title=title,
+        context=text,
+        agents=agents,
+        policy=policy,
+        repo_config=str(Path(repo_config).absolute()) if repo_config else None,
+        dry_run=dry_run,
+        trigger=Trigger(kind="manual", source=getattr(context_file, "name", "") or "the command line"),
+    )
+    with opened(_host(context)) as app:
+        _tell_dirty(app, repo)
+        run = app.submit(job)
+        final = _follow(app, run, quiet=as_json)
+        if as_json:
+            out.print_json(json.dumps(_run_json(app, final)))
+        else:
+            _say_end(app, final)
+        code = final.exit_code if final.exit_code is not None else EXIT_OF_STATUS.get(final.status, 0)
+    _leave(code)
+
+
+@cli.command("gate")
+@click.option("--repo", default=".", show_default=True, help="Path of a git repository (or an address).")
+@click.option("--base", required=True, help="What the patch is measured against: branch, tag or commit.")
+@click.option("--patch", "patch_file", type=click.File("rb"), help="A patch as text (git diff); - is stdin.")
+@click.option("--head", help="A branch, tag or commit that holds the patched tree.")
+@click.option("--goal", type=click.Choice([g.value for g in Goal]), default="fix", show_default=True)
+@click.option("--policy", help="Built-in policy (default) or a policy file.")
+@click.option(
+    "--repo-config", type=click.Path(exists=True, dir_okay=False), help="How to set up and test the repository."
+)
+@click.option("--static", is_flag=True, help="Rules only; no container is started.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+@click.pass_context
+def gate_command(
+    context: click.Context,
+    repo: str,
+    base: str,
+    patch_file: Any,
+    head: str | None,
+    goal: str,
+    policy: str | None,
+    repo_config: str | None,
+    static: bool,
+    as_json: bool,
+) -> None:
+    """Judge somebody's patch, without an agent: rules, then tests in fresh containers.
+
+    \b
+    automend gate --base main --head my-branch
+    git diff main | automend gate --base main --patch - --static
+    """
+    if (patch_file is None) == (head is None):
+        raise UsageError("give either --patch FILE or --head REF", remedy="one of the two, not both")
+    with opened(_host(context)) as app, err.status("judging", spinner="dots") as status:
+        report = app.gate(
+            repo=repo,
+            base=base,
+            head=head,
+            patch=patch_file.read() if patch_file is not None else None,
+            goal=Goal(goal),
+            policy=policy,
+            repo_config=repo_config,
+            static=static,
+            progress=lambda words: status.update(escape(words)),
+        )
+    if as_json:
+        out.print_json(json.dumps(report.to_json()))
+    else:
+        out.print(screens.report_block(report))
+    _leave(EXIT_OF_VERDICT[report.verdict])
+
+
+@cli.command("serve")
+@click.option("--once", is_flag=True, help="Look at everything once, finish what that begins, and end.")
+@click.pass_context
+def serve_command(context: click.Context, once: bool) -> None:
+    """Keep proposed runs moving: CI, reviews, merge, deploy, watch. Ends on Ctrl-C or SIGTERM."""
+    host = _host(context)
+    with opened(host) as app:
+        if not app.engine.take_over():
+            raise UsageError(
+                f"another automend process works for {host.home}", remedy="stop it, or set another AUTOMEND_HOME"
+            )
+        if once:
+            app.engine.settle()
+            return
+
+        def stop(number: int, _frame: object) -> None:
+            err.print(f"[dim]stopping ({signal.Signals(number).name}); unfinished runs go on at the next start[/]")
+            app.engine.stop()
+
+        signal.signal(signal.SIGTERM, stop)
+        signal.signal(signal.SIGINT, stop)
+        err.print(f"automend serves {host.home}, looking every {host.settings.serve.poll_seconds:g} s")
+        app.engine.serve(poll_seconds=host.settings.serve.poll_seconds, tell=_tell_change)
+    _leave(0)
+
+
+# ── looking ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@cli.command("status")
+@click.option("--all", "everything", is_flag=True, help="Runs that are over, too.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+@click.pass_context
+def status_command(context: click.Context, everything: bool, as_json: bool) -> None:
+    """Show the runs, newest first."""
+    with opened(_host(context)) as app:
+        runs = app.house.store.runs(limit=200)
+        shown = runs if everything else [r for r in runs if not r.status.over] or runs[:10]
+        if as_json:
+            out.print_json(json.dumps([_run_json(app, r, brief=True) for r in shown]))
+            return
+        if not shown:
+            out.print("No runs yet. `automend run --help` shows how to begin one; `automend demo` shows all of it.")
+            return
+        table = Table("run", "status", "repo", "job", "pull request", "age", box=None, padding=(0, 2, 0, 0))
+        for run in shown:
+            table.add_row(*screens.run_line(run), screens.ago(run.created))
+        out.print(table)
+
+
+@cli.command("show")
+@click.argument("run_id", metavar="RUN")
+@click.option("--patch", is_flag=True, help="The judged patch only.")
+@click.option("--transcript", type=int, metavar="N", help="The transcript of attempt N only.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+@click.pass_context
+def show_command(context: click.Context, run_id: str, patch: bool, transcript: int | None, as_json: bool) -> None:
+    """Show the whole story of a run: steps, verdicts with reasons, attempts, tokens, links.
+
+    RUN is a run's id, or the beginning of one.
+    """
+    with opened(_host(context)) as app:
+        run = app.house.store.run(run_id)
+        if patch:
+            screens.show_diff(out, app.diff(run))
+        elif transcript is not None:
+            _show_transcript(run, transcript)
+        elif as_json:
+            out.print_json(json.dumps(_run_json(app, run)))
+        else:
+            screens.show_run(out, run, app.house.store.trail(run.id))
+
+
+@cli.command("doctor")
+@click.option("--repo", help="Look at this repository too: rights of the token, branch protection.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
+@click.pass_context
+def doctor_command(context: click.Context, repo: str | None, as_json: bool) -> None:
+    """Check what automend needs, and say how to mend what is wrong."""
+    with opened(_host(context)) as app:
+        symptoms = doctor_checks.examine(app, repo)
+    if as_json:
+        out.print_json(json.dumps([s._asdict() for s in symptoms]))
+    else:
+        table = Table(box=None, show_header=False, padding=(0, 1))
+        sign = {"ok": "[green]✔[/]", "warn": "[yellow]![/]", "bad": "[red]✘[/]"}
+        for symptom in symptoms:
+            mend = f"\n[dim]→ {escape(symptom.remedy)}[/]" if symptom.remedy and symptom.state != "ok" else ""
+            table.add_row(sign[symptom.state], symptom.name, f"{escape(symptom.what)}{mend}")
+        out.print(table)
+    _leave(3 if any(s.state == "bad" for s in symptoms) else 0)
+
+
+@cli.command("init")
+@click.option("--force", is_flag=True, help="Overwrite the file.")
+@click.argument("path", type=click.Path(path_type=Path), default=Path("automend.toml"))
+def init_command(path: Path, force: bool) -> None:
+    """Write a settings file with every key explained, all of them commented out."""
+    if path.exists() and not force:
+        raise UsageError(f"{path} exists", remedy="`--force` overwrites it")
+    path.write_text(template(), encoding="utf-8")
+    out.print(f"Wrote {escape(str(path))}. `automend doctor` checks what else is needed.")
+
+
+# ── showing off ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@cli.command("demo")
+@click.option("--agent", type=click.Choice(["codex", "claude"]), default="codex", show_default=True, help="Which CLI.")
+@click.option("--interactive", is_flag=True, help="You approve, in the browser.")
+@click.option("--keep", is_flag=True, help="Leave the forge and the service running at the end.")
+@click.option("--live", is_flag=True, help="Use the real model in act one (needs its key; costs money).")
+@click.option("--root", type=click.Path(path_type=Path), help="Where to build it; default: demo/ in AUTOMEND_HOME.")
+@click.pass_context
+def demo_command(
+    context: click.Context, agent: str, interactive: bool, keep: bool, live: bool, root: Path | None
+) -> None:
+    """Play the whole circle on this machine: an error becomes a fix; a bad change takes itself back."""
+    from runner.demo import play  # noqa: PLC0415 - only this command needs the server's libraries
+
+    where = (root or _host(context).home / "demo").absolute()
+    _leave(play(out, where, agent=agent, interactive=interactive, keep=keep, live=live))
+
+
+@cli.command("hub")
+@click.option("--root", type=click.Path(path_type=Path), required=True, help="Where repositories and state are kept.")
+@click.option("--port", type=int, default=0, help="Port on loopback; 0 takes a free one.")
+def hub_command(root: Path, port: int) -> None:
+    """Run the GitHub-shaped server of the demo and the tests, on loopback. Not for real repositories."""
+    from runner.hub.server import serve  # noqa: PLC0415 - only this command needs the server's libraries
+
+    serve(root, port)
+
+
+# ── inside ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _follow(app: App, run: Run, *, quiet: bool) -> Run:
+    if not quiet:
+        err.print(f"run [bold]{run.id}[/]  [dim]`automend show {run.id}` tells the story later[/]")
+    try:
+        with err.status("queued", spinner="dots") as status:
+
+            def tell(moment: Moment) -> None:
+                line = screens.moment_line(moment)
+                if line is not None and not quiet:
+                    err.print(line)
+
+            return app.follow(run.id, tell=tell, now=lambda words: status.update(escape(words or "…")))
+    except KeyboardInterrupt:
+        app.engine.cancel(run.id)
+        err.print(f"interrupted; run {run.id} is stopped, nothing of it is left running")
+        _leave(INTERRUPTED)
+
+
+def _say_end(app: App, run: Run) -> None:
+    if run.report is not None and run.status is not RunStatus.PROPOSED:
+        err.print(screens.report_block(run.report))
+    colour = screens.COLOUR[run.status]
+    err.print(f"[{colour}]{run.status.value}[/] {escape(run.reason)}")
+    if run.job.dry_run and run.status is RunStatus.JUDGED:
+        screens.show_diff(out, app.diff(run))
+    elif run.pull is not None:
+        out.print(run.pull.url)
+
+
+def _run_json(app: App, run: Run, *, brief: bool = False) -> dict[str, Any]:
+    document = run.model_dump(mode="json")
+    if brief:
+        keys = ("id", "status", "reason", "created", "updated", "branch")
+        return {k: document[k] for k in keys} | {
+            "repo": run.job.repo,
+            "goal": run.job.goal.value,
+            "title": run.job.title,
+            "pull": run.pull.url if run.pull else None,
+        }
+    document["report"] = run.report.to_json() if run.report is not None else None
+    document["trail"] = [m.model_dump(mode="json") for _, m in app.house.store.trail(run.id)]
+    document["diff"] = app.diff(run)
+    return document
+
+
+def _show_transcript(run: Run, number: int) -> None:
+    tried = next((a for a in run.attempts if a.number == number), None)
+    if tried is None or tried.transcript is None or not Path(tried.transcript).exists():
+        made = ", ".join(str(a.number) for a in run.attempts if a.transcript) or "none"
+        raise UsageError(f"run {run.id} has no transcript of attempt {number}", remedy=f"there are: {made}")
+    out.file.write(Path(tried.transcript).read_text(encoding="utf-8", errors="replace"))
+
+
+def _tell_dirty(app: App, repo: str) -> None:
+    where = app.locate(repo)
+    if where.note:
+        err.print(f"[dim]{escape(where.note)}[/]")
+    dirty = app.dirty(where)
+    if dirty:
+        shown = ", ".join(dirty[:5]) + (" …" if len(dirty) > 5 else "")  # noqa: PLR2004 - five are enough to recognise
+        err.print(f"[yellow]uncommitted changes are not part of the base:[/] {escape(shown)}")
+
+
+def _tell_change(run: Run, words: str) -> None:
+    err.print(f"{run.id} [{screens.COLOUR[run.status]}]{run.status.value}[/] {escape(words)}")
+
+
+def _leave(code: int) -> NoReturn:
+    """End now: threads of a step that was cut short must not keep the process alive."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    logging.shutdown()
+    os._exit(code)
+
+
+def _same_home() -> None:
+    """Our top-level names are common words: refuse to run where a checkout shadows them."""
+    ours = Path(runner.__file__).parents[1]
+    if Path(sandbox.__file__).parents[1] != ours:
+        raise UsageError(
+            f"`sandbox` is imported from {Path(sandbox.__file__).parent}, not from beside {ours / 'runner'}",
+            remedy="run the installed `automend`, not from inside another project's folder with PYTHONPATH set",
+        )
+
+
+def _guarded(command: Callable[[], object]) -> int:
+    try:
+        _same_home()
+        command()
+    except click.exceptions.Exit as e:
+        return e.exit_code
+    except click.ClickException as e:
+        e.show()
+        return e.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        err.print("interrupted")
+        return INTERRUPTED
+    except (AutomendError, SandboxError) as raised:
+        error = raised if isinstance(raised, AutomendError) else DockerError(raised.message, remedy=raised.remedy)
+        err.print(f"[red]automend:[/] {escape(error.message)}")
+        if error.remedy:
+            err.print(f"[dim]→ {escape(error.remedy)}[/]")
+        return error.exit_code
+    except BrokenPipeError:
+        return 0
+    return 0
+
+
+def main() -> None:
+    """The console script."""
+    _leave(_guarded(lambda: cli(standalone_mode=False)))

@@ -1,0 +1,167 @@
+"""What the terminal shows: rich text for people, on a console that is given."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from rich.console import Console, Group
+from rich.markup import escape
+from rich.panel import Panel
+from rich.rule import Rule
+from rich.syntax import Syntax
+from rich.table import Table
+from rich.text import Text
+
+from runner.messages import cost
+from runner.model import Moment, Report, Run, RunStatus, Verdict
+
+SIGN = {
+    Verdict.PASSED: "[green]✔[/]",
+    Verdict.FAILED: "[red]✘[/]",
+    Verdict.ERROR: "[yellow]![/]",
+    Verdict.INCONCLUSIVE: "[yellow]?[/]",
+    None: "[dim]·[/]",
+}
+COLOUR = {
+    RunStatus.LANDED: "green",
+    RunStatus.JUDGED: "green",
+    RunStatus.PROPOSED: "cyan",
+    RunStatus.WORKING: "cyan",
+    RunStatus.LANDING: "cyan",
+    RunStatus.QUEUED: "dim",
+    RunStatus.REVERTED: "magenta",
+    RunStatus.REFUSED: "red",
+    RunStatus.FAILED: "red",
+    RunStatus.INCONCLUSIVE: "yellow",
+    RunStatus.CLOSED: "dim",
+    RunStatus.STOPPED: "yellow",
+}
+
+# The trail names code; people read words.
+STEP_WORDS = {
+    "checkout.checkout": "base checked out",
+    "checkout.environment": "environment ready",
+    "checkout.revisit": "base looked at again",
+    "attempt.plan": "plan",
+    "attempt.attempt": "agent",
+    "judge.judge_attempt": "gate",
+    "propose.summarize": "summary written",
+    "propose.push": "branch pushed",
+    "propose.open_pull": "pull request",
+    "propose.answer": "review answered",
+    "review.readiness": "ready to land?",
+    "watch.before": "health before",
+    "deploy.remember_release": "release now live",
+    "merge.merge": "merged",
+    "deploy.deploy": "deployed",
+    "watch.after": "health after",
+    "watch.say_landed": "people told",
+    "watch.say_unknown": "people told",
+    "revert.roll_back": "rolled back",
+    "revert.propose_revert": "revert proposed",
+    "finish.failed": "ended",
+}
+QUIET = {"attempt.plan", "finish.is_dry", "finish.has_forge", "finish.proposed", "finish.finish", "finish.reverted"}
+
+
+def moment_line(moment: Moment) -> str | None:
+    """One line of the trail as rich markup; None for what people need not see."""
+    if moment.step in QUIET and moment.verdict is not Verdict.ERROR:
+        return None
+    words = STEP_WORDS.get(moment.step, moment.step)
+    summary = escape(moment.summary.splitlines()[0][:300]) if moment.summary else ""
+    sign = SIGN[moment.verdict if moment.verdict is not None else Verdict.PASSED]
+    return f" {sign} {words:<22} {summary} [dim]{duration(moment.seconds)}[/]"
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them."""
+    if seconds < 0.1:  # noqa: PLR2004 - below this, time is noise
+        return ""
+    return f"{seconds:.1f} s" if seconds < 60 else f"{seconds // 60:.0f} min {seconds % 60:.0f} s"  # noqa: PLR2004
+
+
+def report_block(report: Report) -> Group:
+    """The gate's answer: the verdict, every check, every finding that is not a plain pass."""
+    table = Table(box=None, padding=(0, 1), show_header=False)
+    for check in report.checks:
+        table.add_row(SIGN[check.verdict], check.name, escape(check.summary), duration(check.seconds))
+    for finding in report.findings:
+        where = f"{finding.path}{f':{finding.line}' if finding.line else ''}: " if finding.path else ""
+        sign = "[yellow]👁[/]" if finding.review else SIGN[finding.verdict]
+        said = f"{escape(where)}{escape(finding.message)}"
+        if finding.remedy and (finding.verdict is not Verdict.PASSED):
+            said += f"\n[dim]→ {escape(finding.remedy)}[/]"
+        table.add_row(sign, finding.rule, said, "")
+    for check in report.checks:
+        output = check.details.get("output")
+        if output and check.verdict is not Verdict.PASSED:
+            table.add_row("", "", Panel(Text(str(output)[-3000:]), title=check.name, border_style="dim"), "")
+    patch = report.patch
+    head = f"{SIGN[report.verdict]} [bold]{report.verdict.value.upper()}[/]"
+    size = f"[dim]{len(patch.files)} files, +{patch.added} −{patch.removed}, policy {escape(report.evidence.policy)}[/]"
+    return Group(Text.from_markup(f"{head}  {size}"), table)
+
+
+def run_line(run: Run) -> tuple[str, str, str, str, str]:
+    """A run as a row of `status`."""
+    colour = COLOUR[run.status]
+    title = run.job.title or run.job.goal.value
+    link = run.pull.url if run.pull is not None else ""
+    return run.id, f"[{colour}]{run.status.value}[/]", escape(run.job.repo), escape(title[:50]), link
+
+
+def ago(moment: datetime) -> str:
+    """How long ago, roughly."""
+    seconds = (datetime.now(UTC) - moment).total_seconds()
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def show_run(console: Console, run: Run, trail: list[tuple[int, Moment]]) -> None:
+    """The whole story of a run."""
+    console.print(Rule(f"run {run.id}", align="left"))
+    facts = Table(box=None, show_header=False, padding=(0, 1))
+    base = f"{run.base.ref} {run.base.sha[:12]}" if run.base else "–"
+    rows = [
+        ("status", f"[{COLOUR[run.status]}]{run.status.value}[/] {escape(run.reason)}"),
+        ("job", f"{run.job.goal.value} {escape(run.job.title)} in {escape(run.job.repo)}"),
+        ("from", f"{run.job.trigger.kind} {escape(run.job.trigger.source)}, {ago(run.created)} ago"),
+        ("base", base),
+        ("branch", run.branch or "–"),
+        ("pull request", run.pull.url if run.pull else "–"),
+        ("merged as", run.merge_sha or "–"),
+        ("revert", run.revert_pull.url if run.revert_pull else "–"),
+        ("cost", cost([a.usage for a in run.attempts], len(run.attempts))),
+    ]
+    for name, value in rows:
+        if value != "–":
+            facts.add_row(f"[dim]{name}[/]", value)
+    console.print(facts)
+    console.print("\n[bold]Trail[/]")
+    for _, moment in trail:
+        line = moment_line(moment)
+        if line is not None:
+            console.print(f"[dim]{moment.at:%H:%M:%S}[/]{line}", highlight=False)
+    for tried in run.attempts:
+        console.print(
+            f"\n[bold]Attempt {tried.number}[/] {escape(tried.agent)} ({escape(tried.model)})", highlight=False
+        )
+        console.print(f"  {tried.outcome.value} {escape(tried.detail)}  {cost([tried.usage], 1)}", highlight=False)
+        if tried.message:
+            console.print(Panel(Text(tried.message[-2000:]), border_style="dim", title="last message"))
+        if tried.transcript:
+            console.print(f"  transcript: {escape(tried.transcript)}", highlight=False)
+    if run.report is not None:
+        console.print("\n[bold]Last verdict[/]")
+        console.print(report_block(run.report))
+
+
+def show_diff(console: Console, diff: str) -> None:
+    """A patch, coloured."""
+    if console.is_terminal:
+        console.print(Syntax(diff, "diff", background_color="default"))
+    else:
+        console.file.write(diff)
