@@ -67,6 +67,7 @@ class PatientRetry(GithubRetry):
         """Give up at once where the forge asks for more patience than there is."""
         wait = self._asked_wait(response) if response is not None else None
         if response is not None and wait is not None and wait > self.patience:
+            response.close()  # its body is not read, so that the connection cannot be used again
             if response.status in _RATE_LIMITED:
                 raise RateLimitExceededExceedsMaxWait(response.status, message="rate limit", wait=wait)
             raise GithubException(response.status, message=f"asks to be left alone for {wait:.0f} s")
@@ -103,6 +104,7 @@ def connect(*, token: str, api_url: str, timeout: int = 20, retries: int = 3, pa
         per_page=PAGE,
         pool_size=16,
         user_agent="automend",
+        lazy=True,  # naming a repository is no reason to read it
         # PyGithub's own pauses between requests are per client, and would slow sixteen threads to one.
         seconds_between_requests=None,
         seconds_between_writes=None,

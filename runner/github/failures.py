@@ -17,6 +17,7 @@ from github.GithubException import (
     BadCredentialsException,
     RateLimitExceededException,
 )
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, ReadTimeoutError
 
 from runner.errors import AutomendError, ForgeError
 
@@ -106,7 +107,12 @@ def _translated(doing: str, error: Exception, api_url: str) -> ForgeError:
 
 def _unreached(error: requests.exceptions.RequestException, api_url: str) -> tuple[str, str]:
     """What went wrong on the way, and how to mend it."""
-    why = _short(_innermost(error))
+    inner = _innermost(error)
+    why = _short(_plain(inner))
+    # urllib3 counts a refused connection among the timeouts.
+    slow = isinstance(inner, ReadTimeoutError | ConnectTimeoutError | TimeoutError) and not isinstance(
+        inner, NewConnectionError
+    )
     match error:
         case requests.exceptions.SSLError():
             return (
@@ -118,7 +124,7 @@ def _unreached(error: requests.exceptions.RequestException, api_url: str) -> tup
                 f"{api_url} keeps failing: {why}",
                 "try again later; https://www.githubstatus.com tells of outages of GitHub",
             )
-        case requests.exceptions.Timeout():
+        case _ if slow or isinstance(error, requests.exceptions.Timeout):
             return f"{api_url} did not answer in time", "try again later, or check the network"
         case requests.exceptions.ConnectionError():
             return f"{api_url} cannot be reached: {why}", "check the network, the proxy settings and GITHUB_API_URL"
@@ -158,14 +164,15 @@ def _short(text: str) -> str:
     return text if len(text) <= _MOST_WORDS else text[:_MOST_WORDS] + " …"
 
 
-def _innermost(error: BaseException) -> str:
+def _innermost(error: BaseException) -> BaseException:
     """What the socket said, without the layers of wrapping around it."""
-    seen: BaseException = error
     while True:
-        inner = getattr(seen, "reason", None) or next((a for a in seen.args if isinstance(a, BaseException)), None)
-        if not isinstance(inner, BaseException) or inner is seen:
-            break
-        seen = inner
-    text = str(seen)
-    # urllib3 puts the repr of its connection object in front.
-    return text.split(">: ", 1)[-1].split("): ", 1)[-1] or type(seen).__name__
+        inner = getattr(error, "reason", None) or next((a for a in error.args if isinstance(a, BaseException)), None)
+        if not isinstance(inner, BaseException):
+            return error
+        error = inner
+
+
+def _plain(error: BaseException) -> str:
+    """Without the repr of the connection that urllib3 puts in front."""
+    return str(error).split(">: ", 1)[-1].split("): ", 1)[-1] or type(error).__name__

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
+from github.GithubException import GithubException, RateLimitExceededException
 from github.PullRequest import PullRequest as GitHubPull
 from github.Repository import Repository
 
@@ -371,7 +372,7 @@ class GitHubForge:
             yield
 
     def _repo(self, repo: str) -> Repository:
-        return self._github.get_repo(checked_repo(repo), lazy=True)
+        return self._github.get_repo(checked_repo(repo))
 
     def _raw_pull(self, repo: str, number: int) -> GitHubPull:
         return self._repo(repo).get_pull(number)
@@ -390,9 +391,9 @@ class GitHubForge:
     def _ask_login(self) -> str:
         try:
             return str(self._reader.get("/user")["login"])
-        except Exception as e:
+        except GithubException as e:
             # Installation tokens have no user; GraphQL's viewer knows the app's login.
-            if getattr(e, "status", 0) != _FORBIDDEN:
+            if e.status != _FORBIDDEN or isinstance(e, RateLimitExceededException):
                 raise
             _, data = self._github.requester.graphql_query("query { viewer { login } }", {})
             return str(data["data"]["viewer"]["login"])
