@@ -10,7 +10,6 @@ import signal
 import socket
 import subprocess
 import sys
-import tomllib
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -19,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from runner.agents.script import load_script
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 HOST = EXAMPLES / "shop-host"
@@ -66,13 +67,12 @@ class Repo:
 
     def replay(self, act: str, attempt: int) -> str:
         """Do what the agent of a replay does in one attempt; what it says at the end."""
-        script = tomllib.loads((HOST / "replay" / f"{act}.toml").read_text())
         said = ""
-        for turn in script["attempt"][attempt - 1]["turns"]:
-            if "shell" in turn:
-                done = self.run("/bin/sh", "-c", turn["shell"])
+        for turn in load_script(HOST / "replay" / f"{act}.toml").turns(attempt):
+            if turn.shell is not None:
+                done = self.run("/bin/sh", "-c", turn.shell)
                 assert done.returncode == 0, done.stderr
-            said = turn.get("say", "")
+            said = turn.say or ""
         assert said
         return said
 

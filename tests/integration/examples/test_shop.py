@@ -9,6 +9,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from runner.config import RepoConfig
+from runner.policy.schema import load_policy
+from runner.project.model import Pytest
+from runner.project.recognise import recognise
+
 if TYPE_CHECKING:
     from tests.integration.examples.conftest import Host, Repo
 
@@ -19,6 +24,17 @@ def test_its_ci_is_green(repo: Repo) -> None:
     done = repo.run("./ci")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "100%" in done.stdout
+
+
+def test_automend_knows_how_to_work_on_it(repo: Repo) -> None:
+    files = {path: (repo.path / path).read_bytes() for path in repo.git("ls-files").splitlines()}
+    project = recognise(files.get, files, RepoConfig.model_validate({}))
+    assert isinstance(project.test, Pytest)
+    assert project.test.coverage
+    assert project.lint is not None
+    assert project.lint.kind == "ruff"
+    assert not [command for command in project.setup if "-e ." in command]  # nothing of its own to build
+    assert load_policy("default").tighten(project.policy).size.max_files == 5
 
 
 def test_a_code_in_lower_case_fails_in_production(host: Host) -> None:
