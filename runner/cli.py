@@ -99,6 +99,7 @@ def _host(context: click.Context) -> Host:
 @click.pass_context
 def run_command(
     context: click.Context,
+    *,
     repo: str,
     base: str | None,
     goal: str,
@@ -160,6 +161,7 @@ def run_command(
 @click.pass_context
 def gate_command(
     context: click.Context,
+    *,
     repo: str,
     base: str,
     patch_file: Any,
@@ -312,7 +314,7 @@ def init_command(path: Path, force: bool) -> None:
 @click.option("--root", type=click.Path(path_type=Path), help="Where to build it; default: demo/ in AUTOMEND_HOME.")
 @click.pass_context
 def demo_command(
-    context: click.Context, agent: str, interactive: bool, keep: bool, live: bool, root: Path | None
+    context: click.Context, *, agent: str, interactive: bool, keep: bool, live: bool, root: Path | None
 ) -> None:
     """Play the whole circle on this machine: an error becomes a fix; a bad change takes itself back."""
     from runner.demo import play  # noqa: PLC0415 - only this command needs the server's libraries

@@ -54,6 +54,7 @@ class Engine:
         self._lock: IO[str] | None = None
         self._client: DBOSClient | None = None
         self._stop = threading.Event()
+        self._url = f"sqlite:///{house.host.home / 'durable.sqlite'}"
 
     @property
     def running(self) -> bool:
@@ -152,10 +153,11 @@ class Engine:
             self._house.store.say(run.id, f"cannot be looked at: {e.message}")
 
     def cancel(self, run_id: str) -> None:
-        """Stop a run that a person interrupted: its workflow, and every container of it."""
+        """Stop a run that a person interrupted: its workflow, in whichever process, and every container of it."""
+        client = self._client or DBOSClient(system_database_engine=_database(self._url))
         for wanted in self._house.store.assignments():
-            if wanted.run == run_id and self._lock is not None:
-                DBOS.cancel_workflow(wanted.id)
+            if wanted.run == run_id:
+                client.cancel_workflow(wanted.id)
         self._house.store.finish(run_id, RunStatus.STOPPED, "interrupted", exit_code=130)
         self._house.sandboxes.reap(run=run_id)
 
@@ -183,14 +185,13 @@ class Engine:
 
     def _launch(self) -> None:
         checkpoint.move_in(self._house)
-        url = f"sqlite:///{self._house.host.home / 'durable.sqlite'}"
-        DBOS(config=_config(url))
+        DBOS(config=_config(self._url))
         _quiet()
         DBOS.launch()
         workers = self._house.host.settings.serve.workers
         for queue in sorted(set(_QUEUES.values())):
             DBOS.register_queue(queue, partition_concurrency=1, worker_concurrency=workers, polling_interval_sec=0.2)
-        self._client = DBOSClient(system_database_engine=_database(url))
+        self._client = DBOSClient(system_database_engine=_database(self._url))
         self._recover()
         self.submit()
 

@@ -77,8 +77,10 @@ def body(run: Run, report: Report) -> str:
         _shown(report.findings),
         "### Run it again\n",
         rerun(run, report),
-        f"\n---\nRun `{run.id}` · patch by {code(_agents(run))}, judged and opened by automend. It merges only the "
-        "commit that a person with write access approved, and only when CI is green on it.\n",
+        (
+            f"\n---\nRun `{run.id}` · patch by {code(_agents(run))}, judged and opened by automend. It merges only the "
+            "commit that a person with write access approved, and only when CI is green on it.\n"
+        ),
         MARKER.format(kind="run", run=run.id),
     ]
     return "\n".join(p for p in parts if p)
@@ -198,8 +200,8 @@ def unknown_health(run: Run, why: str) -> str:
     """The comment when nobody can say how production does."""
     marker = MARKER.format(kind="unknown", run=run.id)
     return (
-        f"**A person has to look.** The change is live (release {code(run.merge_sha or '')}), but its health could not be "
-        f"read: {clean(why)} Nothing was taken back, and nothing is claimed.\n{marker}"
+        f"**A person has to look.** The change is live (release {code(run.merge_sha or '')}), but its health could not "
+        f"be read: {clean(why)} Nothing was taken back, and nothing is claimed.\n{marker}"
     )
 
 

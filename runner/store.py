@@ -281,7 +281,7 @@ def _document(run: Run) -> dict[str, Any]:
 
 def _write(db: Connection, run: Run, **columns: Any) -> None:
     # Round trip through validation: `model_copy` does not check what it is given.
-    document = _document(Run.model_validate(run.model_dump()))
+    document = _document(Run.model_validate(dict(run)))
     db.execute(
         _RUNS.update()
         .where(_RUNS.c.id == run.id)

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 
 from rich.console import Console
@@ -133,7 +134,7 @@ def act_one(show: Play) -> bool:
     show.console.print(Rule("[bold]Act one: an error becomes a fix", align="left"))
     began = time.monotonic()
     status, answer = stage.request(dict(CART))
-    show.line("[red]✘[/]" if status != 200 else "[green]✔[/]", "a customer asks", f"{status} {escape(answer[:80])}")
+    show.line("[red]✘[/]" if status != HTTPStatus.OK else "[green]✔[/]", "a customer asks", f"{status} {escape(answer[:80])}")
     trace = _last_traceback(stage.log)
     show.line("[red]✘[/]", "the log says", escape(symptom(trace)))
     with stage.customers():
@@ -148,12 +149,12 @@ def act_one(show: Play) -> bool:
         landed = _to_the_end(show, run)
     status, answer = stage.request(dict(CART))
     show.line(
-        "[green]✔[/]" if status == 200 else "[red]✘[/]",
+        "[green]✔[/]" if status == HTTPStatus.OK else "[red]✘[/]",
         "the same request",
         f"{status} {escape(answer[:80])}",
         time.monotonic() - began,
     )
-    return landed.status is RunStatus.LANDED and status == 200
+    return landed.status is RunStatus.LANDED and status == HTTPStatus.OK
 
 
 def act_two(show: Play) -> bool:
@@ -219,7 +220,7 @@ def _opening(agent: str, live: bool) -> str:
     answer = (
         f"The model is the real one behind `{agent}` in act one; act two stays scripted."
         if live
-        else "The model is a script that answers the real CLI through the gateway: nothing is claimed about a model's wit."
+        else "The model is a script that answers the real CLI through the gateway: it shows nothing of a model's wit."
     )
     return (
         "A service in production, a forge, a reviewer, and automend between them. Everything runs on this machine:\n"

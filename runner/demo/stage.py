@@ -194,7 +194,7 @@ def set_up(root: Path, *, agent: str, live: bool) -> Stage:
     }
     hub.create_repo(
         REPO,
-        source=_examples() / "shop",
+        source=_repository(_examples() / "shop", root / "hub" / "shop"),
         collaborators={BOT: "write", REVIEWER: "write"},
         required_approvals=1,
         required_checks=("ci",),
@@ -274,6 +274,15 @@ def _examples() -> Path:
     if not (folder / "shop").is_dir():
         raise UsageError("the demo's service is not here", remedy="run the demo from a clone of the repository: ./demo")
     return folder
+
+
+def _repository(files: Path, at: Path) -> Path:
+    """A git repository with one commit of the files."""
+    shutil.copytree(files, at, ignore=shutil.ignore_patterns("__pycache__", ".*_cache", ".coverage*"))
+    git = ["git", "-C", str(at), "-c", "user.name=Shop", "-c", "user.email=shop@localhost"]
+    for command in (["init", "-q", "-b", "main"], ["add", "-A"], ["commit", "-q", "-m", "The shop"]):
+        subprocess.run([*git, *command], check=True, capture_output=True)
+    return at
 
 
 def _host_files() -> Path:
