@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import ssl
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -19,7 +18,7 @@ from docker import APIClient
 from docker.types import LogConfig
 
 from sandbox import cleanup, workspace
-from sandbox.api import LABEL_RUN, WORKSPACE, SandboxError
+from sandbox.api import WORKSPACE, SandboxError
 from sandbox.errors import engine_failures
 from sandbox.exec import Ending, Output, run
 from sandbox.limits import KEEPER, PATH
@@ -67,7 +66,6 @@ BUILD_ENV = {
 
 OUTPUT_BYTES = 32 << 20
 LAST_LINES = 30
-COMMIT_SECONDS = 900
 ROOT = "0:0"
 
 
@@ -134,12 +132,8 @@ class Builder:
         """Make what is there now the image `repository:tag`, and return the image's id."""
         changes = [f"LABEL {name}={json.dumps(value)}" for name, value in labels.items()]
         changes += [f"ENV PATH={PATH}", "ENV LANG=C.UTF-8", f"WORKDIR {WORKSPACE}", 'CMD ["/bin/sh"]']
-        usual, self._api.timeout = self._api.timeout, COMMIT_SECONDS
-        try:
-            with engine_failures(f"making the image {repository}:{tag}"):
-                made = self._api.commit(self._container, repository=repository, tag=tag, changes=changes)
-        finally:
-            self._api.timeout = usual
+        with engine_failures(f"making the image {repository}:{tag}"):
+            made = self._api.commit(self._container, repository=repository, tag=tag, changes=changes)
         return str(made["Id"])
 
 
@@ -150,8 +144,7 @@ def build_container(api: APIClient, image: str, *, owner: str, labels: Mapping[s
     Raises:
         SandboxError: the engine refused.
     """
-    run_id = labels.get(LABEL_RUN, "")
-    name = "-".join(filter(None, ["automend-build", run_id, secrets.token_hex(4)]))
+    name = cleanup.name_for("automend-build", labels)
     bundle = ca_bundle()
     env = {**BUILD_ENV, **host_variables()}
     if bundle is not None:

@@ -6,6 +6,8 @@ carry the owner's label are touched; images and finished tools volumes stay, the
 
 from __future__ import annotations
 
+import re
+import secrets
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -34,6 +36,12 @@ GONE_SECONDS = 30.0
 def labels_for(owner: str, kind: str, labels: Mapping[str, str]) -> dict[str, str]:
     """All labels of a thing. The run is always named, because an image's label would show through where it is not."""
     return {LABEL_RUN: "", **labels, LABEL_OWNER: owner, LABEL_KIND: kind}
+
+
+def name_for(prefix: str, labels: Mapping[str, str]) -> str:
+    """A new name, with the run in it where there is one."""
+    run = re.sub(r"[^a-zA-Z0-9_.-]", "-", labels.get(LABEL_RUN, ""))
+    return "-".join(filter(None, [prefix, run, secrets.token_hex(4)]))
 
 
 def remove_container(api: APIClient, name: str) -> None:

@@ -7,13 +7,15 @@ that nothing stays mounted however it ends. Its tar goes straight into the engin
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import suppress
 from typing import IO
 
@@ -89,6 +91,7 @@ def build(api: APIClient, name: str, *, owner: str, progress: Callable[[str], No
     repository, tag = name.split(":")
     unfinished = f"unfinished-{tag}"
     progress(f"making the base image {name} from Debian {SUITE}")
+    _forget(api, f"{repository}:{unfinished}")  # of a build that was cut short
     with tempfile.TemporaryDirectory(prefix="automend-base-") as directory:
         where = "memory" if psutil.virtual_memory().available > MEMORY_NEEDED else "disk"
         argv = ["unshare", "--mount", "sh", "-c", BOOTSTRAP, "sh", directory, SUITE, ",".join(PACKAGES), where]
@@ -99,8 +102,12 @@ def build(api: APIClient, name: str, *, owner: str, progress: Callable[[str], No
             builder.run(INSTALL_UV, timeout=UV_SECONDS, progress=progress, cwd="/")
             builder.commit(repository, tag, labels=cleanup.labels_for(owner, cleanup.BASE, {}))
     finally:
-        with engine_failures("removing the unfinished base image's name"), suppress(docker.errors.NotFound):
-            api.remove_image(f"{repository}:{unfinished}", noprune=True)
+        _forget(api, f"{repository}:{unfinished}")
+
+
+def _forget(api: APIClient, name: str) -> None:
+    with engine_failures("removing the unfinished base image's name"), suppress(docker.errors.NotFound):
+        api.remove_image(name, noprune=True)
 
 
 def _need_debootstrap(progress: Callable[[str], None]) -> None:
@@ -122,22 +129,33 @@ def _need_debootstrap(progress: Callable[[str], None]) -> None:
             raise SandboxError(f"`{' '.join(argv)}` failed:\n{said}", remedy=REMEDY)
 
 
-def _output(argv: list[str], progress: Callable[[str], None]) -> Iterator[bytes]:
+def _output(argv: list[str], progress: Callable[[str], None]) -> Generator[bytes, None, None]:
     """The stdout of a command, telling its stderr; raises at the end if it failed, so that no half image is made."""
     last: deque[str] = deque(maxlen=LAST_LINES)
-    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL) as process:
-        if process.stdout is None or process.stderr is None:
+    with subprocess.Popen(
+        argv,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,  # so that all of its children can be killed with it
+    ) as process:
+        if not isinstance(process.stdout, io.BufferedReader) or process.stderr is None:
             raise SandboxError("no pipes to debootstrap")
+
+        def kill() -> None:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+
         teller = threading.Thread(target=_tell, args=(process.stderr, last, progress), daemon=True)
         teller.start()
-        clock = threading.Timer(BOOTSTRAP_SECONDS, process.kill)
+        clock = threading.Timer(BOOTSTRAP_SECONDS, kill)
         clock.start()
         try:
-            while chunk := process.stdout.read(CHUNK):
+            while chunk := process.stdout.read1(CHUNK):
                 yield chunk
             code = process.wait()
         except BaseException:
-            process.kill()
+            kill()
             raise
         finally:
             clock.cancel()

@@ -7,7 +7,9 @@ with DockerSandboxes(owner="…").open(Spec(image="…")) as box:
 
 from __future__ import annotations
 
+import os
 import secrets
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -20,7 +22,6 @@ from docker import APIClient, DockerClient
 
 from sandbox import cleanup, image, tools, workspace
 from sandbox.api import (
-    LABEL_RUN,
     WORKSPACE,
     Environment,
     EnvironmentRecipe,
@@ -36,7 +37,9 @@ from sandbox.errors import START_ENGINE, engine_failures
 from sandbox.exec import Ending, Output, run, sweep
 from sandbox.limits import JOB_UIDS, command_env, create_options
 
+DEFAULT_HOST = "unix:///var/run/docker.sock"
 ENGINE_SECONDS = 120
+IMAGE_SECONDS = 1800
 KILLED = 137
 MIB = 1 << 20
 
@@ -195,7 +198,7 @@ class DockerSandboxes:
         self._owner = owner
         self._base_image = base_image
         self._runtime = runtime
-        self._connected: DockerClient | None = None
+        self._connected: dict[int, DockerClient] = {}
         self._lock = threading.Lock()
         self._uids: set[int] = set()
 
@@ -206,26 +209,30 @@ class DockerSandboxes:
         Raises:
             SandboxError: no engine answers.
         """
-        with self._lock:
-            if self._connected is None:
-                try:
-                    self._connected = docker.from_env(timeout=ENGINE_SECONDS)
-                except (docker.errors.DockerException, OSError) as e:
-                    raise SandboxError(f"no Docker engine answers ({e})", remedy=START_ENGINE) from e
-            return self._connected
+        return self._client(ENGINE_SECONDS)
 
     def disconnect(self) -> None:
         """Close the connections to the engine; they are made anew when needed."""
         with self._lock:
-            if self._connected is not None:
-                self._connected.close()
-                self._connected = None
+            while self._connected:
+                self._connected.popitem()[1].close()
+
+    def _client(self, seconds: int) -> DockerClient:
+        """A connection that waits so long for an answer."""
+        with self._lock:
+            if seconds not in self._connected:
+                try:
+                    _knock(os.environ.get("DOCKER_HOST") or DEFAULT_HOST)
+                    self._connected[seconds] = docker.from_env(timeout=seconds)
+                except (docker.errors.DockerException, OSError) as e:
+                    raise SandboxError(f"no Docker engine answers ({e})", remedy=START_ENGINE) from e
+            return self._connected[seconds]
 
     @contextmanager
     def open(self, spec: Spec) -> Iterator[Sandbox]:
         """See `sandbox.api.Sandboxes.open`."""
         api = self.client.api
-        name = "-".join(filter(None, ["automend", spec.labels.get(LABEL_RUN, ""), secrets.token_hex(4)]))
+        name = cleanup.name_for("automend", spec.labels)
         labels = cleanup.labels_for(self._owner, cleanup.SANDBOX, spec.labels)
         with self._job_uid() as uid:
             options = create_options(spec, name=name, uid=uid, labels=labels, runtime=self._runtime)
@@ -235,6 +242,7 @@ class DockerSandboxes:
                     let_in(api, spec.door, uid)
                 with engine_failures(f"starting a container from {spec.image}"):
                     container = self.client.containers.create(**options)
+                    _no_other_volumes(container.attrs, name)
                     api.start(str(container.id))
                 box = DockerSandbox(api, container=str(container.id), name=name, uid=uid, limits=spec.limits)
             except BaseException:
@@ -252,7 +260,7 @@ class DockerSandboxes:
         """See `sandbox.api.Sandboxes.environment`."""
         base = self.base(progress=progress)
         return image.environment(
-            self.client.api, recipe, base=base, labels=labels, owner=self._owner, progress=progress
+            self._client(IMAGE_SECONDS).api, recipe, base=base, labels=labels, owner=self._owner, progress=progress
         )
 
     def base(self, *, progress: Callable[[str], None]) -> str:
@@ -261,12 +269,12 @@ class DockerSandboxes:
         Raises:
             SandboxError: it is not there and cannot be made here; the remedy says what to do.
         """
-        return image.base(self.client.api, self._base_image, owner=self._owner, progress=progress)
+        return image.base(self._client(IMAGE_SECONDS).api, self._base_image, owner=self._owner, progress=progress)
 
     def tools(self, recipe: ToolsRecipe, *, progress: Callable[[str], None]) -> str:
         """See `sandbox.api.Sandboxes.tools`."""
         return tools.volume(
-            self.client.api,
+            self._client(IMAGE_SECONDS).api,
             recipe,
             image=lambda: self.base(progress=progress),
             owner=self._owner,
@@ -290,3 +298,21 @@ class DockerSandboxes:
         finally:
             with self._lock:
                 self._uids.discard(uid)
+
+
+def _knock(host: str) -> None:
+    """Raise `OSError` where nobody listens; docker-py would leave a socket open on the way to the same answer."""
+    if host.startswith("unix://"):
+        with socket.socket(socket.AF_UNIX) as door:
+            door.settimeout(ENGINE_SECONDS)
+            door.connect(host.removeprefix("unix://"))
+
+
+def _no_other_volumes(attrs: Mapping[str, Any], name: str) -> None:
+    """Refuse what an image's VOLUME adds: a writable place on the host's disk, without any limit."""
+    for mount in attrs["Mounts"]:
+        if mount["Type"] == "volume" and mount["RW"] and mount["Name"] != name:
+            raise SandboxError(
+                f"the image declares a volume at {mount['Destination']}, which would escape the disk limit",
+                remedy="use a base image without VOLUME",
+            )

@@ -122,6 +122,7 @@ def create_options(
         "hostname": "job",
         "labels": dict(labels),
         "init": True,
+        "healthcheck": {"test": ["NONE"]},  # an image's own would run in here as root
         # Who may do what.
         "network_mode": "none",
         "network_disabled": True,

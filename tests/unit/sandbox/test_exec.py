@@ -1,0 +1,134 @@
+"""The stream of an exec against a peer that speaks the engine's framing over a real socket."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from sandbox.exec import Ending, Output, _Stream
+
+
+def frame(stream: int, data: bytes) -> bytes:
+    return bytes([stream, 0, 0, 0]) + len(data).to_bytes(4, "big") + data
+
+
+@pytest.fixture
+def pair() -> Iterator[tuple[_Stream, socket.socket]]:
+    ours, theirs = socket.socketpair()
+    stream = _Stream(ours)
+    yield stream, theirs
+    stream.close()
+    theirs.close()
+
+
+def talk(peer: Callable[[], None]) -> threading.Thread:
+    thread = threading.Thread(target=peer, daemon=True)
+    thread.start()
+    return thread
+
+
+def soon() -> float:
+    return time.monotonic() + 20
+
+
+def test_frames_may_be_cut_anywhere(pair: tuple[_Stream, socket.socket]) -> None:
+    stream, peer = pair
+    sent = frame(1, b"out") + frame(2, b"err") + frame(1, b"") + frame(1, b" more")
+
+    def bytewise() -> None:
+        for byte in sent:
+            peer.sendall(bytes([byte]))
+        peer.close()
+
+    thread = talk(bytewise)
+    output = Output(cap=100)
+    assert stream.pump(output, None, soon(), "it") is Ending.EXITED
+    assert (bytes(output.stdout), bytes(output.stderr)) == (b"out more", b"err")
+    thread.join()
+
+
+def test_cap_counts_both_streams_and_cuts_exactly(pair: tuple[_Stream, socket.socket]) -> None:
+    stream, peer = pair
+    heard: list[bytes] = []
+    peer.sendall(frame(2, b"12345") + frame(1, b"67890x"))
+    output = Output(cap=10, on_stdout=heard.append)
+    assert stream.pump(output, None, soon(), "it") is Ending.FLOOD
+    assert (bytes(output.stdout), bytes(output.stderr), heard) == (b"67890", b"12345", [b"67890"])
+
+
+def test_output_of_exactly_the_cap_is_no_flood(pair: tuple[_Stream, socket.socket]) -> None:
+    stream, peer = pair
+    peer.sendall(frame(1, b"1234567890"))
+    peer.close()
+    assert stream.pump(Output(cap=10), None, soon(), "it") is Ending.EXITED
+
+
+def test_deadline_holds_while_nothing_comes(pair: tuple[_Stream, socket.socket]) -> None:
+    stream, _ = pair
+    start = time.monotonic()
+    assert stream.pump(Output(cap=10), None, start + 0.05, "it") is Ending.DEADLINE
+    assert time.monotonic() - start < 5
+
+
+def test_deadline_holds_while_output_trickles(pair: tuple[_Stream, socket.socket]) -> None:
+    stream, peer = pair
+    stop = threading.Event()
+
+    def trickle() -> None:
+        try:
+            while not stop.wait(0.005):
+                peer.sendall(frame(1, b"."))
+        except OSError:
+            pass
+
+    thread = talk(trickle)
+    assert stream.pump(Output(cap=10_000), None, time.monotonic() + 0.1, "it") is Ending.DEADLINE
+    stop.set()
+    thread.join()
+
+
+def test_stdin_and_output_flow_at_once(pair: tuple[_Stream, socket.socket]) -> None:
+    """Both directions larger than any socket buffer: one that waits for the other would hang."""
+    stream, peer = pair
+    block = b"x" * 100_000
+
+    def echo() -> None:
+        while data := peer.recv(65536):
+            peer.sendall(frame(1, data))
+        peer.close()
+
+    thread = talk(echo)
+    output = Output(cap=100 << 20)
+    ending = stream.pump(output, iter([block, b"", *[block] * 99]), soon(), "it")
+    assert ending is Ending.EXITED
+    assert len(output.stdout) == 10_000_000
+    thread.join()
+
+
+def test_a_command_may_stop_reading_its_stdin(pair: tuple[_Stream, socket.socket]) -> None:
+    stream, peer = pair
+
+    def deaf() -> None:
+        peer.recv(10)
+        peer.sendall(frame(2, b"enough"))
+        peer.close()
+
+    thread = talk(deaf)
+    output = Output(cap=100)
+    assert stream.pump(output, iter([b"x" * 100_000] * 1000), soon(), "it") is Ending.EXITED
+    thread.join()
+
+
+def test_what_the_listener_raises_is_passed_on(pair: tuple[_Stream, socket.socket]) -> None:
+    stream, peer = pair
+    peer.sendall(frame(1, b"x"))
+
+    def refuse(_: bytes) -> None:
+        raise ValueError("stop")
+
+    with pytest.raises(ValueError, match="stop"):
+        stream.pump(Output(cap=10, on_stdout=refuse), None, soon(), "it")
