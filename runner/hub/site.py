@@ -66,7 +66,7 @@ class Site:
         hook.write_text(UPDATE_HOOK)
         hook.chmod(0o755)
         self.git_lock = threading.RLock()
-        """Held while a ref and the records that go with it change."""
+        """Held while a ref and its records change; always taken before a transaction, never inside one."""
         self.want_ci: Callable[[Repo, str], None] = lambda _repo, _sha: None
         """Told of every pull request head that appears or moves."""
 

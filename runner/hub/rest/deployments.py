@@ -51,6 +51,20 @@ def get(call: Call) -> Result:
     return Answer(200, _show(call, call.record(Deployment)))
 
 
+def delete(call: Call) -> Result:
+    """DELETE …/deployments/{deployment_id}; one that is active must be made inactive first."""
+    deployment = call.record(Deployment)
+    found = call.site.store.find(DeploymentStatus, repo=call.repo.id, parent=deployment.id)
+    others = [d for d in call.site.store.find(Deployment, repo=call.repo.id) if d.id != deployment.id]
+    if others and found and found[-1].state == "success":
+        raise ApiError(422, "Unprocessable Entity", ["We cannot delete an active deployment unless it is the only one"])
+    with call.site.store.transaction():
+        for status in found:
+            call.site.store.delete(status)
+        call.site.store.delete(deployment)
+    return Answer(204)
+
+
 def create(call: Call) -> Result:
     """POST …/deployments. Nothing is merged by it: `auto_merge` finds the ref up to date or refuses."""
     ref = call.needed("ref", "Deployment")

@@ -116,7 +116,7 @@ def update(call: Call) -> Result:
     state = call.choice("state", ("open", "closed"), "Issue")
     reason = call.choice("state_reason", ("completed", "not_planned", "duplicate", "reopened"), "Issue")
     names = call.array("labels")
-    with call.site.store.transaction():
+    with call.site.git_lock, call.site.store.transaction():
         issue.title = _title(call) or issue.title
         issue.body = call.text("body") if "body" in call.body else issue.body
         if names is not None:

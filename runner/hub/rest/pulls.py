@@ -190,7 +190,7 @@ def update(call: Call) -> Result:
     base = call.text("base")
     if title is not None and not title.strip():
         raise invalid("PullRequest", "missing_field", field="title")
-    with call.site.store.transaction():
+    with call.site.git_lock, call.site.store.transaction():
         if base is not None and base != pull.base:
             sha = call.git.head(base)
             if sha is None or pull.merged is not None:

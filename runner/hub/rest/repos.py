@@ -11,7 +11,7 @@ from runner.hub.bare import Entry
 from runner.hub.rest import shapes
 from runner.hub.rest.call import Answer, ApiError, Call, Listing, Result, find_commit, not_found
 from runner.hub.rest.pulls import pull_simple
-from runner.hub.store import User
+from runner.hub.store import Repo, User
 
 LARGEST_CONTENT = 1_000_000
 """Bytes; GitHub sends no content of a file beyond 1 MB in this way."""
@@ -32,6 +32,22 @@ def _named(call: Call) -> User:
     if found is None:
         raise not_found()
     return found
+
+
+def my_repos(call: Call) -> Result:
+    """GET /user/repos: those that one owns or was given rights to, last pushed first where that is asked."""
+    me = call.user
+    found = [r for r in call.site.repos() if me.login_key in (r.owner.lower(), *r.collaborators)]
+    order = call.asked("sort", ("created", "updated", "pushed", "full_name"), "full_name")
+    keys = {"created": "created", "updated": "pushed", "pushed": "pushed", "full_name": "key"}
+    down = call.asked("direction", ("asc", "desc"), "asc" if order == "full_name" else "desc") == "desc"
+    found.sort(key=lambda r: str(getattr(r, keys[order])), reverse=down)
+
+    def show(one: Repo) -> dict[str, Any]:
+        rights = shapes.rights(call.site.permission(one, me))
+        return {**shapes.repository(call.site, call.links, one), "permissions": rights}
+
+    return Listing(found, show)
 
 
 def repo(call: Call) -> Result:
@@ -94,11 +110,58 @@ def _protection_brief(call: Call, name: str) -> dict[str, Any]:
 
 def protection(call: Call) -> Result:
     """GET …/branches/{branch}/protection."""
+    name = _branch_name(call)
+    if not call.site.is_protected(call.repo, name):
+        raise ApiError(404, "Branch not protected")
+    return Answer(200, _protected(call, name))
+
+
+def protect(call: Call) -> Result:
+    """PUT …/branches/{branch}/protection. Of GitHub's many rules this hub has approvals and checks."""
+    name = _branch_name(call)
+    if name != call.repo.default_branch:
+        words = f"This hub protects only the default branch, {call.repo.default_branch}"
+        raise ApiError(422, "Validation Failed", [words])
+    needed = call.table("required_status_checks") or {}
+    reviews = call.table("required_pull_request_reviews")
+    named = needed.get("contexts") or [one.get("context") for one in needed.get("checks") or []]
+    count = reviews.get("required_approving_review_count", 1) if reviews is not None else 0
+    if not all(isinstance(one, str) for one in named) or not isinstance(count, int):
+        raise ApiError(422, "Validation Failed", ["Contexts are strings, the count of reviews is an integer"])
+    _set_protection(call, named, count)
+    return Answer(200, _protected(call, name))
+
+
+def unprotect(call: Call) -> Result:
+    """DELETE …/branches/{branch}/protection."""
+    if not call.site.is_protected(call.repo, _branch_name(call)):
+        raise ApiError(404, "Branch not protected")
+    _set_protection(call, [], 0)
+    return Answer(204)
+
+
+def rules(call: Call) -> Result:
+    """GET …/rules/branches/{branch}: rulesets, of which this hub has none; it protects in the classic way."""
+    _branch_name(call)
+    return Listing([], lambda rule: rule)
+
+
+def _set_protection(call: Call, checks: list[str], approvals: int) -> None:
+    with call.site.store.transaction():
+        fresh = call.site.repo_by_id(call.repo.id)
+        fresh.required_checks, fresh.required_approvals = list(dict.fromkeys(checks)), approvals
+        call.site.store.save(fresh)
+    call.repo.required_checks, call.repo.required_approvals = fresh.required_checks, fresh.required_approvals
+
+
+def _branch_name(call: Call) -> str:
     name = call.path["branch"]
     if call.git.head(name) is None:
         raise ApiError(404, "Branch not found")
-    if not call.site.is_protected(call.repo, name):
-        raise ApiError(404, "Branch not protected")
+    return name
+
+
+def _protected(call: Call, name: str) -> dict[str, Any]:
     url = f"{call.links.repo(call.repo)}/branches/{quote(name)}/protection"
     body: dict[str, Any] = {"url": url}
     if call.repo.required_checks:
@@ -125,7 +188,7 @@ def protection(call: Call) -> Result:
         "required_conversation_resolution", "lock_branch", "allow_fork_syncing",
     ):  # fmt: skip
         body[off] = {"enabled": False}
-    return Answer(200, body)
+    return body
 
 
 # ── collaborators ────────────────────────────────────────────────────────────────────────────────────────────

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from runner.hub import lines, pulls
+from runner.hub import lines, merging, pulls
 from runner.hub.rest import shapes
 from runner.hub.rest.call import Answer, ApiError, Call, Listing, Result, invalid, malformed, not_found
 from runner.hub.store import Pull, Review, ReviewComment
@@ -77,6 +77,7 @@ def create(call: Call) -> Result:
         if call.user.login in pull.requested_reviewers:
             pull.requested_reviewers.remove(call.user.login)
             call.site.store.save(pull)
+    merging.auto_merge(call.site, call.repo, pull.head_sha)
     return Answer(200, _show(call, made))
 
 
@@ -94,6 +95,7 @@ def submit(call: Call) -> Result:
             if remark.review == review.id:
                 remark.review = made.id
                 call.site.store.save(remark)
+    merging.auto_merge(call.site, call.repo, pull.head_sha)
     return Answer(200, _show(call, made))
 
 
