@@ -78,6 +78,7 @@ class Exchange:
     stripped: list[str] = field(default_factory=list)
     meter: Meter = field(default_factory=Meter)
     note: str = ""
+    settled: bool = False
     started: float = field(default_factory=time.monotonic)
 
     def keep(self, chunk: bytes) -> None:
@@ -129,13 +130,13 @@ class OpenDoor:
         except RefusedError as e:
             exchange.status, exchange.note = e.status, e.note
             body = json.dumps(self._speech.error(e.message)).encode()
+            self._settle(exchange)
             await _send_whole(send, e.status, body)
         except BrokenOffError as e:
             exchange.note = str(e)
             raise  # the server drops the connection, so that nobody takes half an answer for a whole one
         finally:
-            self._ledger.take(exchange.meter)
-            self._keep(exchange)
+            self._settle(exchange)
 
     async def _serve(self, scope: Message, receive: Receive, send: Send, exchange: Exchange) -> None:
         path = str(scope["path"])
@@ -147,9 +148,11 @@ class OpenDoor:
         if refusal is not None:
             raise RefusedError(_BAD, f"automend: {refusal}", note=refusal)
         clean, exchange.stripped = self._speech.clean(body, self._model)
+        # claude asks `/v1/messages?beta=true`; no other query means anything here.
+        wanted = f"{path}?beta=true" if scope.get("query_string") == b"beta=true" else path
         headers = _headers(scope)
         gone = asyncio.ensure_future(_disconnected(receive))
-        work = asyncio.ensure_future(self._answer(path, headers, json.dumps(clean).encode(), send, exchange))
+        work = asyncio.ensure_future(self._answer(wanted, headers, json.dumps(clean).encode(), send, exchange))
         try:
             await asyncio.wait({gone, work}, return_when=asyncio.FIRST_COMPLETED)
             if not work.done():
@@ -170,15 +173,17 @@ class OpenDoor:
             if answer.status != _OK:
                 # The provider does not like this very request (too long, say): the CLI is told so in its own words.
                 text = await self._whole(answer, exchange)
+                self._settle(exchange)
                 await _send_whole(send, answer.status, redact_bytes(text, self._upstream.secrets))
                 return
             if "text/event-stream" in answer.headers.get("content-type", ""):
-                await self._stream(answer, send, exchange, metered=self._speech.paths[path])
+                await self._stream(answer, send, exchange, metered=self._speech.paths[path.partition("?")[0]])
                 return
             data = await self._whole(answer, exchange)
             with suppress(ValueError):
                 self._speech.read_whole(json.loads(data), exchange.meter)
             self._ledger.went_well()
+            self._settle(exchange)
             await _send_whole(send, _OK, redact_bytes(data, self._upstream.secrets))
 
     async def _ask(
@@ -234,6 +239,8 @@ class OpenDoor:
                 exchange.keep(chunk)
                 for event in events.feed(chunk):
                     self._speech.read(event, meter)
+                if meter.ended:
+                    self._settle(exchange)
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
         except EventTooLongError as e:
             self._broke(f"the answer had {e}")
@@ -245,11 +252,6 @@ class OpenDoor:
             self._broke(f"the connection broke: {redact(str(e), self._upstream.secrets)}")
         if metered and not meter.ended:
             self._broke("the answer ended without its last event")
-        if meter.failure is not None:
-            exchange.note = redact(meter.failure, self._upstream.secrets)
-            self._ledger.broke(exchange.note)
-        else:
-            self._ledger.went_well()
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     def _broke(self, why: str) -> None:
@@ -282,7 +284,18 @@ class OpenDoor:
         exchange.keep(bytes(data))
         return bytes(data)
 
-    def _keep(self, exchange: Exchange) -> None:
+    def _settle(self, exchange: Exchange) -> None:
+        """Count and record an exchange, once; before its end is sent, since the CLI may then be gone at once."""
+        if exchange.settled:
+            return
+        exchange.settled = True
+        meter = exchange.meter
+        self._ledger.take(meter)
+        if meter.failure is not None:
+            exchange.note = redact(meter.failure, self._upstream.secrets)
+            self._ledger.broke(exchange.note)
+        elif meter.ended:
+            self._ledger.went_well()
         self._record.write(
             at=time.time(),
             path=exchange.path,
@@ -290,7 +303,7 @@ class OpenDoor:
             tries=exchange.tries,
             seconds=round(time.monotonic() - exchange.started, 3),
             stripped=exchange.stripped,
-            usage={"input": exchange.meter.input, "cached": exchange.meter.cached, "output": exchange.meter.output},
+            usage={"input": meter.input, "cached": meter.cached, "output": meter.output},
             note=exchange.note,
             request=exchange.request,
             answer=bytes(exchange.answer),

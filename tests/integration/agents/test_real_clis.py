@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from runner.agents import cli as cli_module
 from runner.model import Outcome
 from runner.ports import Agent, Budget
 
+from .conftest import Tried
+
 pytestmark = [pytest.mark.docker, pytest.mark.agents, pytest.mark.timeout(300)]
+
+Make = Callable[..., Agent]
+Try = Callable[..., Tried]
 
 FIX = """
 [[attempt]]
@@ -25,8 +32,12 @@ FIXED = "def add(a, b):\n    return a + b\n"
 BOTH = pytest.mark.parametrize("cli", ["codex", "claude"])
 
 
+def turns(*lines: str) -> str:
+    return "[[attempt]]\nturns = [\n" + ",\n".join(lines) + "\n]\n"
+
+
 @BOTH
-def test_fixes_a_file(agent: Callable[..., Agent], attempt: Callable[..., object], cli: str) -> None:
+def test_fixes_a_file(agent: Make, attempt: Try, cli: str) -> None:
     done = attempt(agent(cli, FIX))
     tried = done.attempt
     assert (tried.outcome, tried.detail) == (Outcome.DONE, "")
@@ -37,8 +48,124 @@ def test_fixes_a_file(agent: Callable[..., Agent], attempt: Callable[..., object
     assert tried.usage.requests == 3
     assert tried.usage.input > 1000
     assert tried.usage.output > 10
+    assert tried.transcript is not None
     lines = Path(tried.transcript).read_text().splitlines()
     assert all(isinstance(json.loads(line), dict) for line in lines)
     exchanges = [json.loads(line) for line in done.record]
     assert [e["status"] for e in exchanges if e["path"].startswith("POST")] == [200, 200, 200]
     assert sum(e["usage"]["input"] for e in exchanges) == tried.usage.input
+
+
+def test_codex_with_a_model_that_it_knows(agent: Make, attempt: Try) -> None:
+    done = attempt(agent("codex", FIX, "gpt-5.5"))
+    assert (done.attempt.outcome, done.calc) == (Outcome.DONE, FIXED)
+
+
+@BOTH
+def test_each_attempt_has_its_own_turns_and_the_prompt_arrives_whole(agent: Make, attempt: Try, cli: str) -> None:
+    script = turns('{ say = "first" }') + turns('{ say = "later" }')
+    who = agent(cli, script)
+    prompt = "ünïcode\n" + "a long line of the log\n" * 8_000 + "THE END OF THE PROMPT"
+    assert attempt(who, number=1, prompt=prompt).attempt.message == "first"
+    third = attempt(who, number=3, prompt=prompt)
+    assert third.attempt.message == "later"
+    assert third.attempt.usage.input > len(prompt) // 4, "all of it was sent to the model"
+
+
+@BOTH
+def test_trouble_that_passes_is_not_noticed(agent: Make, attempt: Try, cli: str) -> None:
+    script = turns(
+        "{ fail = 529, times = 2 }",
+        "{ shell = \"sed -i 's/a - b/a + b/' calc.py\" }",
+        "{ cut = true }",
+        '{ say = "done" }',
+    )
+    done = attempt(agent(cli, script), seconds=120)
+    assert (done.attempt.outcome, done.attempt.detail) == (Outcome.DONE, "")
+    assert (done.calc, done.attempt.message) == (FIXED, "done")
+
+
+@BOTH
+@pytest.mark.parametrize("fault", ["{ fail = 503, times = 0 }", "{ cut = true, times = 0 }", "{ fail = 401 }"])
+def test_a_provider_that_is_down(agent: Make, attempt: Try, cli: str, fault: str) -> None:
+    done = attempt(agent(cli, turns(fault, '{ say = "never" }')), seconds=120)
+    assert done.attempt.outcome is Outcome.PROVIDER_DOWN
+    assert done.attempt.detail
+    assert "never" not in done.attempt.message
+
+
+@BOTH
+def test_a_stalled_provider(agent: Make, attempt: Try, cli: str) -> None:
+    done = attempt(agent(cli, turns("{ stall = 60, times = 0 }", '{ say = "never" }')), seconds=120)
+    assert done.attempt.outcome is Outcome.PROVIDER_DOWN
+    assert "stalled" in done.attempt.detail
+
+
+@BOTH
+def test_a_budget_of_requests(agent: Make, attempt: Try, cli: str) -> None:
+    script = turns(*['{ shell = "echo again" }'] * 50)
+    done = attempt(agent(cli, script), budget=Budget(requests=3))
+    assert done.attempt.outcome is Outcome.BUDGET
+    assert done.attempt.detail == "the attempt has made its 3 model requests"
+    assert done.attempt.usage.requests == 3
+    assert done.attempt.exit_code == 1
+
+
+@BOTH
+def test_a_command_that_runs_forever(agent: Make, attempt: Try, cli: str) -> None:
+    started = time.monotonic()
+    done = attempt(agent(cli, turns('{ shell = "sleep 1000" }', '{ say = "never" }')), seconds=8)
+    assert done.attempt.outcome is Outcome.TIMEOUT
+    assert done.attempt.exit_code is None
+    assert 7 < done.attempt.seconds < 15
+    assert time.monotonic() - started < 40
+
+
+def test_a_command_that_outlives_its_turn_is_waited_for(agent: Make, attempt: Try) -> None:
+    script = turns("{ shell = \"sleep 34; sed -i 's/a - b/a + b/' calc.py\" }", '{ say = "done" }')
+    done = attempt(agent("codex", script), seconds=100)
+    assert (done.attempt.outcome, done.calc, done.attempt.message) == (Outcome.DONE, FIXED, "done")
+
+
+@BOTH
+def test_much_output_of_a_command_is_the_clis_own_affair(agent: Make, attempt: Try, cli: str) -> None:
+    script = turns('{ shell = "yes | head -c 300000000" }', '{ say = "done" }')
+    done = attempt(agent(cli, script), seconds=120)
+    assert done.attempt.outcome is Outcome.DONE, done.attempt.detail
+    assert done.attempt.transcript is not None
+    assert Path(done.attempt.transcript).stat().st_size < 4_000_000
+
+
+@BOTH
+def test_a_cli_that_prints_without_end(agent: Make, attempt: Try, cli: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cli_module, "LARGEST_TRANSCRIPT", 20_000)
+    script = turns(*['{ shell = "yes | head -c 20000" }'] * 20)
+    done = attempt(agent(cli, script))
+    assert done.attempt.outcome is Outcome.OUTPUT_FLOOD
+    assert done.attempt.transcript is not None
+    assert Path(done.attempt.transcript).stat().st_size <= 20_000
+
+
+@BOTH
+def test_a_cli_that_is_killed(agent: Make, attempt: Try, cli: str) -> None:
+    script = turns(f'{{ shell = "kill -9 $(pidof {cli})" }}', '{ say = "never" }')
+    done = attempt(agent(cli, script))
+    assert done.attempt.outcome is Outcome.CRASHED
+    assert "137" in done.attempt.detail
+
+
+@BOTH
+def test_nothing_but_the_model_can_be_reached(agent: Make, attempt: Try, cli: str) -> None:
+    probe = (
+        'python3 -c \\"import urllib.request as u, urllib.error as e\\n'
+        "for path in ('v1/models', 'v1/files', ''):\\n"
+        "    try: u.urlopen('http://127.0.0.1:8080/' + path)\\n"
+        "    except e.HTTPError as error: print(path, error.code, file=open('calc.py', 'a'))\\\"; "
+        "env >> calc.py; ls /sys/class/net >> calc.py"
+    )
+    done = attempt(agent(cli, turns(f'{{ shell = "{probe}" }}', '{ say = "done" }')))
+    assert done.attempt.outcome is Outcome.DONE
+    said = done.calc.splitlines()
+    assert said[2:5] == ["v1/models 404", "v1/files 404", " 404"]
+    assert said[-1] == "lo"
+    assert "API_KEY=" not in done.calc.replace("ANTHROPIC_API_KEY=none", "")

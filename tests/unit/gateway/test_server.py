@@ -1,0 +1,97 @@
+"""Sockets: who may reach them, when they are gone."""
+
+from __future__ import annotations
+
+import socket
+import stat
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from runner.agents.replay import Replay
+from runner.agents.replay_openai import ResponsesVoice
+from runner.agents.script import Turn
+from runner.errors import OutsideError
+from runner.gateway import Gateway
+from runner.ports import Budget, Upstream
+
+
+def script() -> Upstream:
+    return Replay(ResponsesVoice(), (Turn(say="hello"),))
+
+
+@pytest.fixture
+def gateway(tmp_path: Path) -> Iterator[Gateway]:
+    made = Gateway(tmp_path / "doors")
+    yield made
+    made.close()
+
+
+def open_one(gateway: Gateway):  # type: ignore[no-untyped-def]  # a context manager, as the gateway gives it
+    return gateway.open(dialect="openai", upstream=script(), model="m", budget=Budget(), record=None)
+
+
+def connects(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as client:
+        return client.connect_ex(str(path)) == 0
+
+
+def test_a_socket_lives_as_long_as_its_door(gateway: Gateway) -> None:
+    with open_one(gateway) as one, open_one(gateway) as two:
+        assert one.socket != two.socket
+        for door in (one, two):
+            assert connects(door.socket)
+            assert stat.S_IMODE(door.socket.stat().st_mode) == 0o666
+            assert stat.S_IMODE(door.socket.parent.stat().st_mode) == 0o700
+    assert not one.socket.exists()
+    assert not two.socket.exists()
+
+
+def test_closing_leaves_nothing_behind(tmp_path: Path) -> None:
+    gateway = Gateway(tmp_path / "doors")
+    before = threading.active_count()
+    with open_one(gateway):
+        pass
+    gateway.close()
+    gateway.close()
+    assert list((tmp_path / "doors").iterdir()) == []
+    assert threading.active_count() == before
+    with open_one(gateway) as again:  # a closed gateway starts anew
+        assert connects(again.socket)
+    gateway.close()
+
+
+def test_what_dead_processes_left_is_cleared_and_what_lives_is_not(tmp_path: Path, gateway: Gateway) -> None:
+    dead = tmp_path / "doors" / "gateway-dead"
+    dead.mkdir(parents=True)
+    with socket.socket(socket.AF_UNIX) as left:
+        left.bind(str(dead / "1.sock"))
+    with open_one(gateway) as alive:
+        assert not dead.exists()
+        other = Gateway(tmp_path / "doors")
+        with open_one(other):
+            assert connects(alive.socket)
+        other.close()
+
+
+def test_a_long_path_moves_elsewhere(tmp_path: Path) -> None:
+    deep = tmp_path / ("x" * 100)
+    gateway = Gateway(deep)
+    with open_one(gateway) as door:
+        assert len(bytes(door.socket)) <= 107
+        assert connects(door.socket)
+        assert stat.S_IMODE(door.socket.parent.stat().st_mode) == 0o700
+        folder = door.socket.parent
+    gateway.close()
+    assert not folder.exists()
+    assert list(deep.iterdir()) == []
+
+
+def test_no_folder_no_door(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    gateway = Gateway(tmp_path / "file" / "doors")
+    with pytest.raises(OutsideError, match="gateway"), open_one(gateway):
+        pass
+    gateway.close()
