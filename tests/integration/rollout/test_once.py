@@ -90,7 +90,7 @@ def test_out_of_time_kills_the_whole_group(key: Path, tmp_path: Path) -> None:
         os.kill(child, 0)
 
 
-def test_out_of_time_kills_what_ignores_sigterm(key: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_out_of_time_kills_what_ignores_sigterm(key: Path, tmp_path: Path) -> None:
     directory = key
     directory.mkdir(parents=True)
     (directory / "request.json").write_text(
