@@ -8,8 +8,8 @@ from typing import Any
 
 from runner.agents.replay import BYTES_PER_TOKEN, Heard, Said, sse, turn_of
 
-# codex lets a command run on after a while and tells so in these words.
-_RUNNING = re.compile(r"session ID (\d+)")
+# codex lets a command (or, in code mode, a script) run on after a while and tells so in these words.
+_RUNNING = re.compile(r"(session|cell) ID (\S+)")
 _WAIT_MS = 30_000
 _TIMEOUT_MS = 1_800_000
 
@@ -26,7 +26,7 @@ class ResponsesVoice:
             if ours is not None and ours >= (last, polls):
                 (last, polls), output = ours, _text(item.get("output"))
         running = _RUNNING.search(output.partition("Output:")[0])
-        return Heard(last, running[1] if running else None, polls, can_act=bool(_tools(request)))
+        return Heard(last, f"{running[1]} {running[2]}" if running else None, polls, can_act=bool(_tools(request)))
 
     def speak(self, request: dict[str, Any], said: Said, tokens_in: int) -> list[bytes]:
         """`response.created`, the items, `response.completed`."""
@@ -85,8 +85,10 @@ def _tools(request: dict[str, Any]) -> dict[str, dict[str, Any]]:
 def _call(tools: dict[str, dict[str, Any]], said: Said) -> dict[str, Any]:
     """A call of whichever shell tool there is."""
     if said.poll is not None:
-        poll = {"session_id": int(said.poll), "chars": "", "yield_time_ms": _WAIT_MS}
-        return _function("write_stdin", poll) if "write_stdin" in tools else _code("write_stdin", poll)
+        kind, _, handle = said.poll.partition(" ")
+        if kind == "cell":
+            return _function("wait", {"cell_id": handle, "yield_time_ms": _WAIT_MS})
+        return _function("write_stdin", {"session_id": int(handle), "chars": "", "yield_time_ms": _WAIT_MS})
     command = said.shell or "true"
     if "exec_command" in tools:
         return _function("exec_command", {"cmd": command, "yield_time_ms": _WAIT_MS})
@@ -94,16 +96,25 @@ def _call(tools: dict[str, dict[str, Any]], said: Said) -> dict[str, Any]:
         return _function("shell_command", {"command": command, "timeout_ms": _TIMEOUT_MS})
     if "shell" in tools:
         return _function("shell", {"command": ["bash", "-c", command], "timeout_ms": _TIMEOUT_MS})
-    return _code("exec_command", {"cmd": command, "yield_time_ms": _WAIT_MS})
+    return _script(command)
 
 
 def _function(name: str, arguments: dict[str, Any]) -> dict[str, Any]:
     return {"type": "function_call", "name": name, "arguments": json.dumps(arguments), "status": "completed"}
 
 
-def _code(name: str, arguments: dict[str, Any]) -> dict[str, Any]:
-    """Models in code mode have one tool, `exec`, that runs a script with the others as functions."""
-    script = f"const r = await tools.{name}({json.dumps(arguments)}); text(JSON.stringify(r));"
+def _script(command: str) -> dict[str, Any]:
+    """Models in code mode have one tool, `exec`, that runs JavaScript with the others as functions."""
+    wait = f'"yield_time_ms": {_WAIT_MS}'
+    script = f"""// @exec: {{{wait}}}
+let r = await tools.exec_command({{"cmd": {json.dumps(command)}, {wait}}});
+while (r.session_id) {{
+  text(r.output);
+  r = await tools.write_stdin({{"session_id": r.session_id, "chars": "", {wait}}});
+}}
+text(r.output);
+text("exit code " + r.exit_code);
+"""
     return {"type": "custom_tool_call", "name": "exec", "input": script, "status": "completed"}
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from runner.agents import cli as cli_module
+from runner.agents import replay_openai
 from runner.model import Outcome
 from runner.ports import Agent, Budget
 
@@ -56,8 +57,9 @@ def test_fixes_a_file(agent: Make, attempt: Try, cli: str) -> None:
     assert sum(e["usage"]["input"] for e in exchanges) == tried.usage.input
 
 
-def test_codex_with_a_model_that_it_knows(agent: Make, attempt: Try) -> None:
-    done = attempt(agent("codex", FIX, "gpt-5.5"))
+@pytest.mark.parametrize("model", ["gpt-5.5", "gpt-5.6-sol", "gpt-6.1-sol"])
+def test_codex_with_models_that_it_offers_other_tools(agent: Make, attempt: Try, model: str) -> None:
+    done = attempt(agent("codex", FIX, model))
     assert (done.attempt.outcome, done.calc) == (Outcome.DONE, FIXED)
 
 
@@ -114,17 +116,22 @@ def test_a_budget_of_requests(agent: Make, attempt: Try, cli: str) -> None:
 @BOTH
 def test_a_command_that_runs_forever(agent: Make, attempt: Try, cli: str) -> None:
     started = time.monotonic()
-    done = attempt(agent(cli, turns('{ shell = "sleep 1000" }', '{ say = "never" }')), seconds=8)
+    done = attempt(agent(cli, turns('{ shell = "tail -f /dev/null" }', '{ say = "never" }')), seconds=8)
     assert done.attempt.outcome is Outcome.TIMEOUT
     assert done.attempt.exit_code is None
     assert 7 < done.attempt.seconds < 15
     assert time.monotonic() - started < 40
 
 
-def test_a_command_that_outlives_its_turn_is_waited_for(agent: Make, attempt: Try) -> None:
-    script = turns("{ shell = \"sleep 34; sed -i 's/a - b/a + b/' calc.py\" }", '{ say = "done" }')
-    done = attempt(agent("codex", script), seconds=100)
+@pytest.mark.parametrize("model", ["gpt-5.5", "gpt-6.1-sol"])
+def test_a_command_that_outlives_its_turn_is_waited_for(
+    agent: Make, attempt: Try, model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replay_openai, "_WAIT_MS", 1_000)
+    script = turns("{ shell = \"sleep 8; sed -i 's/a - b/a + b/' calc.py\" }", '{ say = "done" }')
+    done = attempt(agent("codex", script, model), seconds=100)
     assert (done.attempt.outcome, done.calc, done.attempt.message) == (Outcome.DONE, FIXED, "done")
+    assert done.attempt.usage.requests > 2, "it had to ask again"
 
 
 @BOTH
