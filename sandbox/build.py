@@ -21,7 +21,7 @@ from sandbox import cleanup, workspace
 from sandbox.api import WORKSPACE, SandboxError
 from sandbox.errors import engine_failures
 from sandbox.exec import Ending, Output, run
-from sandbox.limits import KEEPER, PATH
+from sandbox.limits import ENVIRONMENT, KEEPER, PATH
 
 BUNDLE = "/run/ca-certificates.crt"
 """Where the host's CA bundle is during a build: memory, so that it is not in the image."""
@@ -62,6 +62,8 @@ BUILD_ENV = {
     "PIP_DISABLE_PIP_VERSION_CHECK": "1",
     "PIP_ROOT_USER_ACTION": "ignore",
     "UV_LINK_MODE": "copy",
+    "UV_PROJECT_ENVIRONMENT": ENVIRONMENT,  # `uv sync` would else make it in the workspace, which is emptied
+    "VIRTUAL_ENV": ENVIRONMENT,
 }
 
 OUTPUT_BYTES = 32 << 20

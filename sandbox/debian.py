@@ -31,8 +31,10 @@ REPOSITORY = "automend-base"
 SUITE = "bookworm"
 PACKAGES = (
     "python3", "python3-venv", "python3-dev", "git", "ca-certificates", "gcc", "libc6-dev", "make",
+    "patch", "procps", "ripgrep",
 )  # fmt: skip
-"""Enough for Python projects, and to compile the wheels that they lack. No Node: Debian's npm alone is 400 packages."""
+"""Enough for Python projects, to compile the wheels that they lack, and what agents reach for first.
+No Node: Debian's npm alone is 400 packages."""
 
 UV = "uv>=0.9,<1"
 MEMORY_NEEDED = 6 << 30
@@ -57,6 +59,7 @@ rm -rf "$root"/usr/share/man/* "$root"/usr/share/info/* "$root"/usr/share/locale
 find "$root/usr/share/doc" -type f ! -name copyright -delete
 find "$root/usr/share/doc" -type d -empty -delete
 mkdir -p "$root/workspace" "$root/home/job" "$root/opt/agents"
+chmod 755 "$root"
 tar -C "$root" -c .
 """
 

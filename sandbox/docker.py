@@ -41,6 +41,7 @@ DEFAULT_HOST = "unix:///var/run/docker.sock"
 ENGINE_SECONDS = 120
 IMAGE_SECONDS = 1800
 KILLED = 137
+NOTICE_SECONDS = 5.0
 MIB = 1 << 20
 
 
@@ -108,6 +109,8 @@ class DockerSandbox:
             raise
         if ended.ending is not Ending.EXITED:
             self._kill_job()
+        elif ended.exit_code == KILLED:
+            self._not_the_container()
         return ExecResult(
             exit_code=ended.exit_code,
             stdout=bytes(output.stdout),
@@ -115,7 +118,7 @@ class DockerSandbox:
             seconds=ended.seconds,
             timed_out=ended.ending is Ending.DEADLINE,
             truncated=ended.ending is Ending.FLOOD,
-            oom=ended.exit_code != 0 and self._ran_out_of_memory(ended.exit_code),
+            oom=ended.exit_code not in {0, None} and self._ran_out_of_memory(),
         )
 
     def put_tree(self, tar: Iterable[bytes], *, to: str = WORKSPACE) -> None:
@@ -167,20 +170,45 @@ class DockerSandbox:
         with suppress(SandboxError), engine_failures("killing the container"):
             self._api.kill(self._id)
 
-    def _ran_out_of_memory(self, exit_code: int | None) -> bool:
-        """Whether the kernel killed for memory since we last looked; raises if it took the whole container."""
+    def _ran_out_of_memory(self) -> bool:
+        """Whether the kernel killed for memory since we last looked.
+
+        The engine keeps OOMKilled for a container's first process only; its events tell it for an exec too.
+        """
+        now: Any = f"{time.time():.6f}"  # lets the call come back at once; the stubs know whole seconds only
         with engine_failures(f"asking how a command in {self._name} ended"):
-            if exit_code == KILLED and not self._api.inspect_container(self._id)["State"]["Running"]:
-                self._dead = "it died"
-                raise SandboxError(f"container {self._name} died while a command ran in it")
-            # The engine keeps OOMKilled for the first process only; its events tell it for an exec too. The last
-            # 256 events are kept, and `until` now makes the call come back at once.
-            now: Any = f"{time.time():.6f}"  # the stubs know whole seconds only
             events = self._api.events(since=1, until=now, filters={"container": self._id, "event": "oom"}, decode=True)
             latest = max((int(e["timeNano"]) for e in events), default=0)
         new = latest > self._last_oom
         self._last_oom = max(latest, self._last_oom)
         return new
+
+    def _not_the_container(self) -> None:
+        """Make sure that SIGKILL took the command alone.
+
+        The commands of a dying container end a moment before the engine notices, so its word alone is not enough.
+        """
+        deadline = time.monotonic() + NOTICE_SECONDS
+        with suppress(SandboxError):
+            probe = run(
+                self._api,
+                self._id,
+                ["true"],
+                user=self._user,
+                env=command_env(),
+                cwd="/",
+                timeout=NOTICE_SECONDS,
+                output=Output(cap=MIB),
+            )
+            if probe.exit_code == 0:
+                return
+        while time.monotonic() < deadline:
+            with engine_failures(f"asking whether {self._name} runs"):
+                running = self._api.inspect_container(self._id)["State"]["Running"]
+            if not running:
+                self._dead = "it died"
+                raise SandboxError(f"container {self._name} died while a command ran in it")
+            time.sleep(0.05)
 
 
 class DockerSandboxes:

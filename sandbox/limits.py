@@ -21,8 +21,14 @@ from sandbox.api import DOOR, TOOLS, WORKSPACE, Limits, SandboxError, Spec
 HOME = "/home/job"
 """The job's home: memory, writable, gone with the container."""
 
-PATH = "/opt/env/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-"""Where commands are looked for; a setup command may make a venv at /opt/env, and it wins."""
+ENVIRONMENT = "/opt/env"
+"""Where setup commands put a project's virtual environment; its programs win."""
+
+PATH = f"{ENVIRONMENT}/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""Where commands are looked for."""
+
+OFFLINE = {"UV_OFFLINE": "1", "UV_NO_SYNC": "1", "UV_PROJECT_ENVIRONMENT": ENVIRONMENT}
+"""So that `uv run` uses the environment as it is, instead of looking for a network that is not there."""
 
 JOB_UIDS = range(20_000, 60_000)
 """Below 65,536, so that an engine with user namespaces can map them; above the uids that images use."""
@@ -91,7 +97,7 @@ def seccomp() -> str:
 
 def command_env(env: Mapping[str, str] | None = None) -> dict[str, str]:
     """The environment of a command: a home, a path, a locale and a name, then what the caller wants."""
-    return {"HOME": HOME, "PATH": PATH, "LANG": "C.UTF-8", "USER": "job", "LOGNAME": "job", **(env or {})}
+    return {"HOME": HOME, "PATH": PATH, "LANG": "C.UTF-8", "USER": "job", "LOGNAME": "job", **OFFLINE, **(env or {})}
 
 
 def create_options(
