@@ -30,18 +30,17 @@ class GitHttp:
         self.site = site
 
     def routes(self) -> list[Route]:
-        """The three addresses that git uses."""
-        return [
-            Route("/{owner}/{repo}.git/info/refs", self.serve, methods=["GET"]),
-            Route("/{owner}/{repo}.git/{service}", self.serve, methods=["POST"]),
-            # git also speaks to the address without `.git`, as on GitHub
-            Route("/{owner}/{repo}/info/refs", self.serve, methods=["GET"]),
-            Route("/{owner}/{repo}/{service:str}", self.serve, methods=["POST"]),
-        ]
+        """The three addresses that git uses, with `.git` and, as on GitHub, without."""
+        routes = []
+        for where in ("/{owner}/{repo}.git", "/{owner}/{repo}"):
+            routes.append(Route(f"{where}/info/refs", self.serve, methods=["GET"]))
+            routes += [Route(f"{where}/{service}", self.serve, methods=["POST"]) for service in SERVICES]
+        return routes
 
     async def serve(self, request: Request) -> Response:
         """One request of a git client."""
-        asked = request.path_params.get("service") or request.query_params.get("service", "")
+        posted = request.url.path.rpartition("/")[2]
+        asked = posted if request.method == "POST" else request.query_params.get("service", "")
         if asked not in SERVICES:
             return PlainTextResponse("only git's smart protocol is spoken here\n", 403 if not asked else 404)
         writing = asked == "git-receive-pack"

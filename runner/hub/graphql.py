@@ -166,6 +166,7 @@ class Asked:
             "databaseId": user.id,
             "login": user.login,
             "url": f"{self.links.base}/{user.login}",
+            "resourcePath": f"/{user.login}",
             "avatarUrl": f"{self.links.base}/_/avatar/{user.login}.svg",
         }
 

@@ -69,7 +69,7 @@ class Listing:
 
 @dataclass
 class Answer:
-    """A success. `text` is sent instead of JSON where it is given."""
+    """What a handler says. `text` is sent instead of JSON where it is given; neither: no body at all."""
 
     status: int
     body: Any = None

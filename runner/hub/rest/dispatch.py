@@ -142,8 +142,8 @@ class Rest:
         headers |= answer.headers
         if answer.text is not None:
             return Response(answer.text, answer.status, headers, media_type=answer.media)
-        if answer.status == 204:  # noqa: PLR2004 - No Content
-            return Response(status_code=204, headers=headers)
+        if answer.body is None:
+            return Response(status_code=answer.status, headers=headers)
         body = json.dumps(answer.body, ensure_ascii=False).encode()
         if request.method == "GET":
             tag = f'W/"{hashlib.sha256(body + headers.get("Link", "").encode()).hexdigest()}"'

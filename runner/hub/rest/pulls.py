@@ -232,9 +232,7 @@ def requested_reviewers(call: Call) -> Result:
 
 def is_merged(call: Call) -> Result:
     """GET …/pulls/{pull_number}/merge: 204 or 404."""
-    if call.pull().merged is None:
-        raise not_found()
-    return Answer(204)
+    return Answer(404 if call.pull().merged is None else 204)
 
 
 def merge(call: Call) -> Result:

@@ -116,6 +116,16 @@ def protection(call: Call) -> Result:
     return Answer(200, _protected(call, name))
 
 
+def protection_part(call: Call) -> Result:
+    """GET …/branches/{branch}/protection/{part}: one rule of it."""
+    part = call.path["part"]
+    name = _branch_name(call)
+    found = _protected(call, name).get(part) if call.site.is_protected(call.repo, name) else None
+    if found is None:
+        raise ApiError(404, "Branch not protected" if not call.repo.protected else "Not Found")
+    return Answer(200, found)
+
+
 def protect(call: Call) -> Result:
     """PUT …/branches/{branch}/protection. Of GitHub's many rules this hub has approvals and checks."""
     name = _branch_name(call)
@@ -217,8 +227,9 @@ def collaborators(call: Call) -> Result:
 def is_collaborator(call: Call) -> Result:
     """GET …/collaborators/{username}: 204 or 404."""
     who = _named(call)
-    if who.login_key != call.repo.owner.lower() and call.repo.collaborators.get(who.login_key, "none") == "none":
-        raise not_found()
+    owner = who.login_key == call.repo.owner.lower() and not who.organization
+    if not owner and call.repo.collaborators.get(who.login_key, "none") == "none":
+        return Answer(404)
     return Answer(204)
 
 

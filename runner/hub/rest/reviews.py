@@ -184,6 +184,15 @@ def create_remark(call: Call) -> Result:
     return Answer(201, _show_remark(call, made))
 
 
+def reply(call: Call) -> Result:
+    """POST …/pulls/{pull_number}/comments/{comment_id}/replies."""
+    pull = call.pull()
+    with call.site.store.transaction():
+        review = pulls.review(call.site, call.repo, pull, call.user, event="COMMENT", body="")
+        made = _reply(call, pull, review, call.record(ReviewComment).id)
+    return Answer(201, _show_remark(call, made))
+
+
 def _reply(call: Call, pull: Pull, review: Review, reply_to: int) -> ReviewComment:
     first = call.site.store.get(ReviewComment, reply_to, repo=call.repo.id)
     if first is None or first.number != pull.number:

@@ -26,6 +26,8 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", REPO + "/branches", "read", repos.branches, "branches/branches#list-branches"),
     Route("GET", REPO + "/branches/{branch:path}/protection", "write", repos.protection,
           "branches/branch-protection#get-branch-protection"),
+    Route("GET", REPO + "/branches/{branch:path}/protection/{part}", "write", repos.protection_part,
+          "branches/branch-protection#get-branch-protection"),
     Route("PUT", REPO + "/branches/{branch:path}/protection", "admin", repos.protect,
           "branches/branch-protection#update-branch-protection"),
     Route("DELETE", REPO + "/branches/{branch:path}/protection", "admin", repos.unprotect,
@@ -57,6 +59,8 @@ ROUTES: tuple[Route, ...] = (
     Route("PATCH", REPO + "/check-runs/{id}", "write", checks.update, "checks/runs#update-a-check-run"),
     Route("GET", REPO + "/check-runs/{id}/annotations", "read", checks.notes,
           "checks/runs#list-check-run-annotations"),
+    Route("GET", REPO + "/statuses/{ref}", "read", checks.statuses,
+          "commits/statuses#list-commit-statuses-for-a-reference"),
     Route("POST", REPO + "/statuses/{sha}", "write", checks.create_status, "commits/statuses#create-a-commit-status"),
     # git database
     Route("GET", REPO + "/git/ref/{ref:path}", "read", git.ref, "git/refs#get-a-reference"),
@@ -95,6 +99,8 @@ ROUTES: tuple[Route, ...] = (
           "pulls/comments#list-review-comments-on-a-pull-request"),
     Route("POST", PULL + "/comments", "comment", reviews.create_remark,
           "pulls/comments#create-a-review-comment-for-a-pull-request"),
+    Route("POST", PULL + "/comments/{id}/replies", "comment", reviews.reply,
+          "pulls/comments#create-a-reply-for-a-review-comment"),
     # issues
     Route("GET", REPO + "/issues", "read", issues.index, "issues/issues#list-repository-issues"),
     Route("POST", REPO + "/issues", "comment", issues.create, "issues/issues#create-an-issue"),

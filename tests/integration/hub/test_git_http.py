@@ -1,0 +1,75 @@
+"""Cloning and pushing with the real git."""
+
+from __future__ import annotations
+
+import httpx
+import pytest
+
+
+def test_anyone_clones_what_is_public(world):
+    target = world.work / "anonymous"
+    world.git("clone", "--quiet", f"{world.url}/acme/shop.git", str(target))
+    assert (target / "shop.py").exists()
+    world.git("clone", "--quiet", f"{world.url}/acme/shop", str(world.work / "without-suffix"))
+
+
+@pytest.mark.parametrize(
+    ("login", "words"), [("eve", "403"), (None, "could not read Username"), ("wrong", "Authentication failed")]
+)
+def test_who_may_not_push(world, login, words):
+    tree = world.clone()
+    world.git("commit", "--quiet", "--allow-empty", "-m", "Mine", cwd=tree)
+    address = f"{world.url}/acme/shop.git"
+    if login == "wrong":
+        address = address.replace("http://", "http://x:no-token@")
+    elif login is not None:
+        address = world.remote(login)
+    done = world.git("push", address, "HEAD:refs/heads/mine", cwd=tree, check=False)
+    assert done.returncode != 0
+    assert words in done.stderr
+
+
+def test_private_is_hidden_from_git_too(world):
+    world.hub.create_repo("acme/secret", private=True, collaborators={"ada": "write"})
+    for login in (None, "bot"):
+        address = f"{world.url}/acme/secret.git" if login is None else world.remote(login).replace("shop", "secret")
+        assert world.git("ls-remote", address, check=False).returncode != 0
+    assert world.git("ls-remote", world.remote("ada").replace("shop", "secret")).returncode == 0
+
+
+def test_the_protected_branch_and_pull_refs_take_no_push(world):
+    tree = world.clone()
+    world.git("commit", "--quiet", "--allow-empty", "-m", "Past everybody", cwd=tree)
+    done = world.git("push", "origin", "HEAD:main", cwd=tree, check=False)
+    assert done.returncode != 0
+    assert "GH006: Protected branch update failed" in done.stderr
+    done = world.git("push", "origin", "HEAD:refs/pull/1/head", cwd=tree, check=False)
+    assert done.returncode != 0
+    assert "hidden ref" in done.stderr
+
+
+def test_an_empty_repository_takes_its_first_push(world):
+    world.hub.create_repo("acme/new", collaborators={"bot": "write"})
+    tree = world.clone()
+    address = world.remote().replace("shop", "new")
+    world.git("push", "--quiet", address, "HEAD:main", cwd=tree)
+    assert world.api("bot").get_repo("acme/new").get_branch("main").protected
+    assert world.git("push", address, "HEAD:main", "--force", cwd=tree).returncode == 0  # nothing to move
+    world.git("commit", "--quiet", "--allow-empty", "-m", "More", cwd=tree)
+    assert world.git("push", address, "HEAD:main", cwd=tree, check=False).returncode != 0
+
+
+def test_the_pull_ref_can_be_fetched_and_big_pushes_pass(world):
+    big = "".join(f"line {n}\n" for n in range(400_000))
+    _, sha = world.open(files={"big.txt": big})
+    tree = world.clone()
+    world.git("fetch", "--quiet", "origin", "refs/pull/1/head", cwd=tree)
+    assert world.git("rev-parse", "FETCH_HEAD", cwd=tree).stdout.strip() == sha
+
+
+def test_only_gits_own_addresses_are_served(world):
+    assert httpx.get(f"{world.url}/acme/shop.git/config").status_code == 404
+    assert httpx.get(f"{world.url}/acme/shop.git/info/refs").status_code == 403
+    assert httpx.get(f"{world.url}/acme/shop.git/info/refs?service=git-evil").status_code == 404
+    assert httpx.post(f"{world.url}/acme/shop.git/git-upload-archive").status_code == 404
+    assert httpx.get(f"{world.url}/..%2f..%2fhub.sqlite").status_code == 404
