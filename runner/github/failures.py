@@ -90,7 +90,7 @@ def _translated(doing: str, error: Exception, api_url: str) -> ForgeError:
             return Failure(
                 f"{doing}: the forge's rate limit is used up" + (f"; it wants a wait of {wait:.0f} s" if wait else ""),
                 remedy="try again later, poll less often ([serve] poll_seconds), or use a token with a higher limit",
-                status=error.status,
+                status=429,  # GitHub often says 403, which would read as a right that is lacking
             )
         case GithubException():
             return _answered(doing, error)

@@ -19,7 +19,9 @@ from tests.contract.openapi import Description, github
 from tests.contract.schema import GraphQL, github_graphql
 
 Message = MutableMapping[str, Any]
-App = Callable[[Message, Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Awaitable[None]]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Message, Receive, Send], Awaitable[None]]
 
 _REST = "/api/v3"
 _GRAPHQL = "/api/graphql"
@@ -42,9 +44,7 @@ class ContractChecked:
         self._graphql = graphql or github_graphql()
         self._lock = threading.Lock()
 
-    async def __call__(
-        self, scope: Message, receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]
-    ) -> None:
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Pass a request on, keep a copy of what goes by, and judge it at the end."""
         path = str(scope.get("path", ""))
         if scope["type"] != "http" or not path.startswith((_REST, _GRAPHQL)):

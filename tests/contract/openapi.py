@@ -20,6 +20,8 @@ _MANY_SEGMENTS = frozenset({"ref", "branch"})
 # What GitHub answers to any request, though the description lists it for some only: no token or a bad one, a right
 # that is lacking, and nothing there (or nothing that the token may see).
 _EVERYWHERE = ("401", "403", "404")
+# What it answers beyond its description, known from its own behaviour: "No commit found for SHA".
+_BESIDES = {("get", "/repos/{owner}/{repo}/commits/{ref}/check-runs"): ("422",)}
 _MOST_TOLD = 5
 
 
@@ -41,7 +43,8 @@ class Description:
         # Schemas of OpenAPI 3.0 have no `$id`, and their references resolve as those of draft 4.
         resource = DRAFT4.create_resource(document)
         self._registry: Registry[Any] = Registry().with_resource(_ADDRESS, resource)
-        self._templates = sorted(document["paths"], key=lambda path: (path.count("{"), path))
+        # Where a ref may hold slashes, several templates can fit: the one with the most fixed words is meant.
+        self._templates = sorted(document["paths"], key=lambda path: path.count("{") - path.count("/"))
 
     def operation(self, method: str, path: str) -> Operation | None:
         """The operation of a request; `path` is still percent-encoded. None where GitHub has none."""
@@ -75,7 +78,7 @@ class Description:
         if code is None:
             if status == 304 and conditional and not body:
                 return
-            if str(status) in _EVERYWHERE:
+            if str(status) in (*_EVERYWHERE, *_BESIDES.get((op.method, op.path), ())):
                 yield from self._json(OAS30ReadValidator, ["components", "schemas", "basic-error"], body, "answer")
             else:
                 yield f"status {status} is not documented (only {', '.join(responses)})"

@@ -14,7 +14,7 @@ from github import Auth, Github
 
 from runner.github.forge import GitHubForge
 from runner.hub.server import Hub
-from tests.contract.checker import ContractChecked
+from tests.contract.checker import App, ContractChecked, Message, Receive, Send
 
 BOT = "automend-bot"
 PEOPLE = ("ann", "ben", "eve")
@@ -25,18 +25,46 @@ def token_of(login: str) -> str:
     return f"token-of-{login}"
 
 
+class Lossy:
+    """Carries requests out and then, where a test says so, answers 502: what a client sees when a proxy gives up.
+
+    Attributes:
+        losing: methods ("POST"); the next answer to one of each is lost.
+    """
+
+    def __init__(self, app: App) -> None:
+        self.app = app
+        self.losing: list[str] = []
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """Pass a request on, and its answer or not."""
+        if scope["type"] != "http" or scope["method"] not in self.losing:
+            await self.app(scope, receive, send)
+            return
+        self.losing.remove(scope["method"])
+
+        async def lose(_message: Message) -> None:
+            pass
+
+        await self.app(scope, receive, lose)
+        await send({"type": "http.response.start", "status": 502, "headers": [(b"content-type", b"text/html")]})
+        await send({"type": "http.response.body", "body": b"<html>Bad Gateway</html>"})
+
+
 class ForgeHub:
     """A running hub, and ways to speak to it. All that passes is held to GitHub's schemas.
 
     Attributes:
         hub: not started; `start` does that.
         checked: the contract's watch; `violations` in it are asserted to be none at the end of the test.
+        lossy: loses answers on demand.
     """
 
     def __init__(self, root: Path, **kwargs: Any) -> None:
         self.hub = Hub(root, **kwargs)
-        self.checked = ContractChecked(self.hub.app)  # type: ignore[arg-type]  # Starlette's types are wider
-        self.hub.app = self.checked  # type: ignore[assignment]
+        self.checked = ContractChecked(self.hub.app)
+        self.lossy = Lossy(self.checked)
+        self.hub.app = self.lossy
         self.url = ""
         for login in (BOT, *PEOPLE):
             self.hub.add_user(login, token=token_of(login), password=f"password-of-{login}")
@@ -70,7 +98,10 @@ class ForgeHub:
 
     def client(self, login: str) -> Github:
         """Plain PyGithub, as one of the accounts: what a person does in the browser."""
-        return Github(auth=Auth.Token(token_of(login)), base_url=self.api_url, retry=None, seconds_between_writes=None)
+        return Github(
+            auth=Auth.Token(token_of(login)), base_url=self.api_url, retry=None,
+            seconds_between_requests=None, seconds_between_writes=None,
+        )  # fmt: skip
 
 
 @pytest.fixture

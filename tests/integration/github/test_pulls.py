@@ -96,7 +96,7 @@ def test_a_labelled_pull_request_is_no_stop_issue(forge_hub: ForgeHub) -> None:
     forge = forge_hub.forge()
     branch(forge_hub, repo)
     pull = forge.open_pull(repo, branch=BRANCH, base="main", title="t", body="b")
-    forge_hub.client("ann").get_repo(repo).get_pull(pull.number).add_to_labels("automend:stop")
+    forge_hub.client("ann").get_repo(repo).get_issue(pull.number).edit(labels=["automend:stop"])
     assert forge.stop_issue(repo) is None
 
 
