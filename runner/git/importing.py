@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -291,15 +291,21 @@ class _Quarantine:
         Raises:
             GitError: an object is not as it should be, or the disk failed.
         """
-        entry = ("index-pack", "--strict", "--stdin") if many else ("unpack-objects", "--strict", "-q")
-        wanted = f"{tree}\n^{base_tree}\n".encode("ascii")
+        if many:
+            self._pass_on(tree, base_tree, "index-pack", "--strict", "--stdin")  # checks everything, then writes
+            return
+        # `unpack-objects --strict` writes some before it has seen all: so check in here, and then let in.
+        self._pass_on(tree, base_tree, "index-pack", "--strict", "--stdin", env=self.env)
+        self._pass_on(tree, base_tree, "unpack-objects", "-q")
+
+    def _pass_on(self, tree: str, base_tree: str, *command: str, env: Mapping[str, str] | None = None) -> None:
         pack = plumbing.stream(
             ["pack-objects", "--revs", "--stdout", "-q", "--window=0"],
             git_dir=self._mirror.path,
-            stdin=wanted,
+            stdin=f"{tree}\n^{base_tree}\n".encode("ascii"),
             env=self.env,
         )
-        with self._mirror.feed(*entry) as write:
+        with self._mirror.feed(*command, env=env) as write:
             for chunk in pack:
                 write(chunk)
 

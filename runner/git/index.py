@@ -6,7 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from runner.git import names
 from runner.git.mirror import Mirror
+from runner.git.plumbing import GitFailed
 
 SYMLINK = "120000"
 SUBMODULE = "160000"
@@ -23,14 +25,14 @@ class Entry:
     oid: str
 
 
-def listing(mirror: Mirror, tree: str) -> dict[bytes, Entry]:
+def listing(mirror: Mirror, tree: str, *, env: Mapping[str, str] | None = None) -> dict[bytes, Entry]:
     """Path → entry of everything in a tree but folders, in git's order.
 
     Raises:
         GitError: the tree is not there.
     """
     found = {}
-    for record in mirror.git("ls-tree", "-r", "-z", "--full-tree", tree).split(b"\0"):
+    for record in mirror.git("ls-tree", "-r", "-z", "--full-tree", tree, env=env).split(b"\0"):
         if record:
             head, _, path = record.partition(b"\t")
             mode, _, oid = head.decode("ascii").split(" ")
@@ -54,7 +56,13 @@ def written(
         around = {**(env or {}), **index_in(folder)}
         mirror.git("read-tree", tree, env=around)
         mirror.git("update-index", "-z", "--index-info", stdin=b"".join(gone + there), env=around)
-        return mirror.git("write-tree", env=around).decode("ascii").strip()
+        new = mirror.git("write-tree", env=around).decode("ascii").strip()
+    # A path that git does not like is only warned of, and left out.
+    there_now = listing(mirror, new, env=env)
+    for path, entry in changes.items():
+        if there_now.get(path) != entry:
+            raise GitFailed("git update-index", 0, f"Invalid path '{names.shown(path)}'")
+    return new
 
 
 def index_in(folder: Path) -> dict[str, str]:

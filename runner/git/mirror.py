@@ -306,7 +306,7 @@ class Mirror:
         lease = [] if expected is None else [f"--force-with-lease={name}:{expected}"]
         try:
             self.git(
-                "push", "--quiet", "--porcelain", "--no-verify", "--no-follow-tags", "--recurse-submodules=no", *lease,
+                "push", "--quiet", "--no-verify", "--no-follow-tags", "--recurse-submodules=no", *lease,
                 "--", source.address, f"{commit}:{name}", env=auth, timeout=_FETCH_SECONDS,
             )  # fmt: skip
         except GitFailed as e:
@@ -357,6 +357,8 @@ class Mirror:
 
     def _check_name(self, name: str) -> None:
         try:
+            if name.startswith("refs/heads/-"):  # a ref may be called so, a branch may not
+                raise UsageError(f"`{name}` cannot be the name of a branch")
             self.git("check-ref-format", name)
         except GitFailed:
             raise UsageError(f"`{name}` cannot be the name of a branch or ref") from None

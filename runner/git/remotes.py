@@ -14,6 +14,7 @@ from runner.errors import AutomendError, GitError, RepositoryError
 from runner.git import names, plumbing
 from runner.git.plumbing import GitFailed
 
+_SHA1_LENGTH = 40
 _NOWHERE = Path("/dev/null")  # `ls-remote` of an address needs no repository, and must find none by chance
 
 
@@ -103,25 +104,14 @@ def resolve(source: Source, ref: str | None, auth: Mapping[str, str]) -> str | N
     """
     if ref is not None and (not ref or ref.startswith("-") or any(c.isspace() or not c.isprintable() for c in ref)):
         raise unknown(source, ref, auth)
-    if source.git_dir is not None:
-        return _resolve_here(source, source.git_dir, ref)
-    refs = advertised(source, auth)
-    if not refs:
-        raise _empty(source)
-    if ref is None:
-        if "HEAD" in refs:
-            return refs["HEAD"]
+    here = source.git_dir
+    found = _resolve_here(source, here, ref) if here is not None else _resolve_there(source, ref, auth)
+    if found is not None and len(found) > _SHA1_LENGTH:
         raise RepositoryError(
-            f"the HEAD of {source.shown} names no commit", remedy=f"name a branch with --base: {_some(refs)}"
+            f"{source.shown} uses another object format than SHA-1, which automend cannot work on",
+            remedy="convert the repository to SHA-1",
         )
-    for name in (ref, f"refs/heads/{ref}", f"refs/tags/{ref}", f"refs/{ref}"):
-        if name in refs and (name == "HEAD" or name.startswith("refs/")):
-            return refs.get(f"{name}^{{}}", refs[name])
-    if re.fullmatch(r"[0-9a-f]{40}", ref):
-        return ref
-    if re.fullmatch(r"[0-9a-f]{4,39}", ref):
-        return None
-    raise unknown(source, ref, auth)
+    return found
 
 
 def advertised(source: Source, auth: Mapping[str, str], *patterns: str) -> dict[str, str]:
@@ -193,10 +183,11 @@ def explain(e: GitFailed, source: Source) -> AutomendError:
     said = e.stderr
     for words, message, remedy in _COMPLAINTS:
         if re.search(words, said, re.IGNORECASE):
-            return RepositoryError(message.format(source.shown), remedy=remedy)
+            answer = " / ".join(re.findall(r"^remote: *(.*\S)", said, re.MULTILINE))
+            return RepositoryError(message.format(source.shown) + (f" ({answer})" if answer else ""), remedy=remedy)
     if "shallow" in said:
         return shallow(source)
-    return GitError(f"git could not reach {source.shown}: {said}" if said else e.message, remedy=e.remedy)
+    return GitError(f"git failed at {source.shown}: {said}" if said else e.message, remedy=e.remedy)
 
 
 _COMPLAINTS = (
@@ -204,11 +195,6 @@ _COMPLAINTS = (
         r"dubious ownership",
         "{} belongs to another user",
         "run automend as the owner of the repository, or give yourself the folder (chown)",
-    ),
-    (
-        r"mismatched algorithms|unsupported object format|object format",
-        "{} uses another object format than SHA-1, which automend cannot work on",
-        "convert the repository to SHA-1",
     ),
     (
         r"could not read (Username|Password)|Authentication failed|returned error: 40[13]|Permission to .* denied",
@@ -276,6 +262,26 @@ def _resolve_here(source: Source, git_dir: Path, ref: str | None) -> str:
             remedy=f"name a branch with --base: {_some(advertised(source, {}))}",
         )
     raise unknown(source, ref, {})
+
+
+def _resolve_there(source: Source, ref: str | None, auth: Mapping[str, str]) -> str | None:
+    refs = advertised(source, auth)
+    if not refs:
+        raise _empty(source)
+    if ref is None:
+        if "HEAD" in refs:
+            return refs["HEAD"]
+        raise RepositoryError(
+            f"the HEAD of {source.shown} names no commit", remedy=f"name a branch with --base: {_some(refs)}"
+        )
+    for name in (ref, f"refs/heads/{ref}", f"refs/tags/{ref}", f"refs/{ref}"):
+        if name in refs and (name == "HEAD" or name.startswith("refs/")):
+            return refs.get(f"{name}^{{}}", refs[name])
+    if re.fullmatch(r"[0-9a-f]{40}", ref):
+        return ref
+    if re.fullmatch(r"[0-9a-f]{4,39}", ref):
+        return None
+    raise unknown(source, ref, auth)
 
 
 def _empty(source: Source) -> RepositoryError:

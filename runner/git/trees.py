@@ -38,6 +38,8 @@ def read(mirror: Mirror, tree: str, path: str, limit: int = 1 << 20) -> bytes | 
     Raises:
         GitError: the tree is not there.
     """
+    if names.misplaced(names.raw(path)) is not None:
+        return None
     # Not `TREE:PATH`, whose syntax has meanings of its own (`./x`, newlines); ls-tree takes the bytes as they are.
     out = mirror.git("ls-tree", "-z", "--full-tree", tree, "--", names.raw(path).decode("utf-8", "surrogateescape"))
     for record in out.split(b"\0"):
