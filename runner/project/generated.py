@@ -1,0 +1,63 @@
+"""Files that the setup generates in the checkout (a version module, compiled extensions, metadata).
+
+The environment image is used with another checkout than the one it was set up in, so what the setup left there is
+kept beside the environment and laid into each new workspace, where it overwrites nothing. Before an agent's
+workspace is collected, it is taken away again.
+"""
+
+from __future__ import annotations
+
+from sandbox.api import Sandbox, SandboxError
+
+_PLACE = "/opt/automend"
+_SECONDS = 120.0
+
+BEGIN = f"mkdir -p {_PLACE} && touch {_PLACE}/begun"
+"""The first setup command: from here on, what appears in the checkout is generated."""
+
+KEEP = (
+    "cd /workspace && find . \\( -name __pycache__ -o -name .git -o -name node_modules -o -path ./build \\) -prune "
+    f"-o -type f -newer {_PLACE}/begun -print0 > {_PLACE}/generated "
+    f"&& tar --null --no-recursion -T {_PLACE}/generated -cf {_PLACE}/generated.tar "
+    f"&& xargs -0 -r sha256sum < {_PLACE}/generated > {_PLACE}/generated.sums"
+)
+"""The last setup command."""
+
+_RESTORE = (
+    f"[ -f {_PLACE}/generated.tar ] || exit 0; "
+    f"tr '\\0' '\\n' < {_PLACE}/generated | while IFS= read -r f; do [ -e \"$f\" ] || printf '%s\\n' \"$f\"; done "
+    '> "$HOME/restored"; '
+    f"tar -x --skip-old-files --no-same-owner -f {_PLACE}/generated.tar && "
+    "if [ -d /node_modules ] && [ ! -e node_modules ] && [ -f package.json ]; then ln -s /node_modules node_modules; fi"
+)
+_WITHDRAW = (
+    f"[ -f {_PLACE}/generated.sums ] || exit 0; "
+    f"sha256sum -c {_PLACE}/generated.sums 2>/dev/null | sed -n 's/: OK$//p' | grep -xFf \"$HOME/restored\" "
+    "| tr '\\n' '\\0' | xargs -0 -r rm -f --; "
+    "if [ -L node_modules ]; then rm -f node_modules; fi"
+)
+
+
+def restore(box: Sandbox) -> None:
+    """Lay generated files into the workspace, over nothing that is there.
+
+    Raises:
+        SandboxError: the engine failed, or they do not fit.
+    """
+    _run(box, _RESTORE, "laying generated files into the workspace")
+
+
+def withdraw(box: Sandbox) -> None:
+    """Take generated files that nobody changed out of the workspace again.
+
+    Raises:
+        SandboxError: the engine failed.
+    """
+    _run(box, _WITHDRAW, "taking generated files out of the workspace")
+
+
+def _run(box: Sandbox, script: str, what: str) -> None:
+    result = box.exec(["/bin/sh", "-c", script], timeout=_SECONDS)
+    if result.exit_code != 0:
+        said = result.stderr.decode("utf-8", "replace").strip()[-300:]
+        raise SandboxError(f"{what} failed: {said or f'exit {result.exit_code}'}")

@@ -1,0 +1,161 @@
+"""Python manifests: which requirements, extras and groups the tests of a project need. Nothing is run to find out."""
+
+from __future__ import annotations
+
+import configparser
+import re
+import tomllib
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+Read = Callable[[str], bytes | None]
+
+TEST_NAMES = ("test", "tests", "testing", "unittest", "unit-tests", "pytest", "ci")
+"""What extras, dependency groups and requirement files of tests are called; `dev` only where none of these is."""
+
+_REQUIREMENT_FILES = tuple(
+    pattern.format(name)
+    for name in (*TEST_NAMES, "dev", "develop", "development")
+    for pattern in (
+        "requirements/{}.txt", "requirements-{}.txt", "requirements_{}.txt", "{}-requirements.txt",
+        "{}_requirements.txt", "requirements.{}.txt", "requirements/requirements-{}.txt",
+    )
+)  # fmt: skip
+_PLAIN_REQUIREMENT_FILES = (
+    "requirements.txt",
+    "requirements/base.txt",
+    "tests/requirements.txt",
+    "test/requirements.txt",
+)
+_NAME = re.compile(r"^\s*([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[([^]]*)])?")
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What the manifests say. `requirements` are complete where `dynamic` is false; else the build back-end knows."""
+
+    installable: bool = False
+    dynamic: bool = True
+    requirements: tuple[str, ...] = ()
+    extras: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
+    tables: Mapping[str, Any] = field(default_factory=dict)
+
+
+def read_manifest(read: Read, paths: Collection[str]) -> Manifest:
+    """Read pyproject.toml, setup.cfg, tox.ini and the names of requirement files."""
+    tables = toml(read("pyproject.toml")) if "pyproject.toml" in paths else {}
+    project = _table(tables, "project")
+    installable = bool({"build-system", "project"} & tables.keys()) or "poetry" in _table(tables, "tool")
+    installable = installable or "setup.py" in paths or ini(read, paths, "setup.cfg").has_section("metadata")
+    files = tuple(name for name in _PLAIN_REQUIREMENT_FILES if name in paths) + _first_wanted(paths)
+    extras_table = _table(project, "optional-dependencies")
+    groups_table = _table(tables, "dependency-groups")
+    extras, groups = _wanted(extras_table), _wanted(groups_table)
+    requirements = [
+        *_expand(_strings(project.get("dependencies")), extras_table, str(project.get("name", ""))),
+        *(
+            r
+            for extra in extras
+            for r in _expand(_strings(extras_table[extra]), extras_table, str(project.get("name")))
+        ),
+        *(r for group in groups for r in _group(groups_table, group, frozenset())),
+        *_poetry(tables),
+    ]
+    if not (extras or groups or files):
+        requirements += _tox(ini(read, paths, "tox.ini"))
+    dynamic = "name" not in project or bool(
+        {"dependencies", "optional-dependencies"} & set(_strings(project.get("dynamic")))
+    )
+    return Manifest(installable, dynamic, tuple(dict.fromkeys(requirements)), extras, groups, files, tables)
+
+
+def toml(content: bytes | None) -> dict[str, Any]:
+    """A TOML file's tables; none where it is not there or not TOML (its own tools will say so louder)."""
+    try:
+        return tomllib.loads((content or b"").decode("utf-8"))
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError):
+        return {}
+
+
+def ini(read: Read, paths: Collection[str], name: str) -> configparser.ConfigParser:
+    """An INI file's sections; none where it is not there or not INI."""
+    parser = configparser.ConfigParser(interpolation=None, strict=False)
+    content = read(name) if name in paths else None
+    try:
+        parser.read_string((content or b"").decode("utf-8", "replace"))
+    except configparser.Error:
+        return configparser.ConfigParser(interpolation=None)
+    return parser
+
+
+def _first_wanted(paths: Collection[str]) -> tuple[str, ...]:
+    return next(((name,) for name in _REQUIREMENT_FILES if name in paths), ())
+
+
+def _wanted(table: Mapping[str, Any]) -> tuple[str, ...]:
+    names = {name.lower().replace("_", "-"): name for name in table}
+    found = tuple(names[name] for name in TEST_NAMES if name in names)
+    return found or tuple(names[name] for name in ("dev", "develop", "development", "all") if name in names)[:1]
+
+
+def _table(tables: Mapping[str, Any], key: str) -> dict[str, Any]:
+    value = tables.get(key)
+    return value if isinstance(value, dict) else {}
+
+
+def _strings(value: object) -> list[str]:
+    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
+
+
+def _same(a: str, b: str) -> bool:
+    return re.sub(r"[-_.]+", "-", a).lower() == re.sub(r"[-_.]+", "-", b).lower()
+
+
+def _expand(requirements: list[str], extras: Mapping[str, Any], name: str, depth: int = 5) -> list[str]:
+    """Replace `project[extra]`, by which a project's extras name each other, by what it stands for."""
+    expanded: list[str] = []
+    for requirement in requirements:
+        match = _NAME.match(requirement)
+        if match is None or not _same(match[1], name):
+            expanded.append(requirement)
+            continue
+        for extra in (match[2] or "").split(","):
+            if depth > 0 and extra.strip() in extras:
+                expanded += _expand(_strings(extras[extra.strip()]), extras, name, depth - 1)
+    return expanded
+
+
+def _group(groups: Mapping[str, Any], name: str, seen: frozenset[str]) -> list[str]:
+    entries = groups.get(name)
+    if name in seen or not isinstance(entries, list):
+        return []
+    found: list[str] = []
+    for entry in entries:
+        if isinstance(entry, str):
+            found.append(entry)
+        elif isinstance(entry, dict) and isinstance(entry.get("include-group"), str):
+            found += _group(groups, entry["include-group"], seen | {name})
+    return found
+
+
+def _poetry(tables: Mapping[str, Any]) -> list[str]:
+    """Names in poetry's own groups of test tools; any version, as its caret means nothing to pip."""
+    poetry = _table(_table(tables, "tool"), "poetry")
+    groups = _table(poetry, "group")
+    named = [_table(_table(groups, group), "dependencies") for group in _wanted(groups)]
+    return [name for table in (*named, _table(poetry, "dev-dependencies")) for name in table if name != "python"]
+
+
+def _tox(parser: configparser.ConfigParser) -> list[str]:
+    found: list[str] = []
+    for line in parser.get("testenv", "deps", fallback="").splitlines():
+        condition, _, requirement = line.rpartition(": ")
+        requirement = requirement.strip()
+        if condition and not condition.startswith(("py", "!")):
+            continue
+        if _NAME.match(requirement) and "{" not in requirement and "#" not in requirement:
+            found.append(requirement)
+    return found

@@ -1,0 +1,72 @@
+"""What is known of a repository: a frozen value, made by `recognise`."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from runner.policy.globs import Globs
+from runner.project.file import RepoFile
+
+
+@dataclass(frozen=True)
+class Pytest:
+    """Tests that pytest finds. `arguments` are the repository's own; `neutral` undoes options of its configuration
+    that would keep us from measuring (parallel runs, a coverage run of its own).
+    """
+
+    arguments: tuple[str, ...] = ()
+    neutral: tuple[str, ...] = ()
+    coverage: bool = True
+
+
+@dataclass(frozen=True)
+class Command:
+    """A test command of any kind. Without `junit` (a path in the workspace) only its exit code is known;
+    `coverage` is where it leaves Cobertura XML.
+    """
+
+    line: str
+    junit: str | None = None
+    coverage: str | None = None
+
+
+@dataclass(frozen=True)
+class Lint:
+    """A linter: ruff, asked about single files, or any command, known by its exit code."""
+
+    kind: Literal["ruff", "command"]
+    line: str
+
+
+@dataclass(frozen=True)
+class Project:
+    """How a repository is set up, tested and measured.
+
+    `setup` are shell commands for the environment image; `key_files` (path → content) decide with them whether an
+    image can be reused. `tests` are the globs of test files, `configuration` those of files that configure the
+    tests. `native` are sources that the setup compiles: a patch of them needs a new environment. `policy` is the
+    repository's own `[policy]` table; `own` is its whole file under the host's word. Where `test` is
+    None, `why_no_test` says why.
+    """
+
+    language: Literal["python", "node", "other"]
+    setup: tuple[str, ...]
+    key_files: Mapping[str, str]
+    test: Pytest | Command | None
+    why_no_test: str = ""
+    lint: Lint | None = None
+    tests: Globs = field(default_factory=lambda: Globs(()))
+    configuration: Globs = field(default_factory=lambda: Globs(()))
+    native: Globs = field(default_factory=lambda: Globs(()))
+    policy: Mapping[str, Any] = field(default_factory=dict)
+    own: RepoFile = field(default_factory=lambda: RepoFile.model_validate({}), repr=False)
+
+    @property
+    def test_shown(self) -> str:
+        """The test command as a person (or an agent) would type it in the workspace."""
+        if isinstance(self.test, Pytest):
+            return shlex.join(["python", "-m", "pytest", *self.test.neutral, *self.test.arguments])
+        return self.test.line if self.test is not None else "no test command is known"

@@ -1,0 +1,137 @@
+"""Python projects: a virtual environment at /opt/env, with the project imported from the workspace."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Collection
+
+from runner.policy.globs import Globs
+from runner.project.generated import BEGIN, KEEP
+from runner.project.manifest import Manifest, Read, read_manifest
+from runner.project.model import Lint
+from runner.project.pytest_config import PytestConfig, read_pytest_config
+
+MARKERS = ("pyproject.toml", "setup.py", "setup.cfg", "tox.ini", "pytest.ini", "uv.lock", "Pipfile")
+
+TESTS = ("**/tests/**", "/test/**", "/testing/**", "test_*.py", "*_test.py", "/tests.py", "conftest.py")
+"""Test files, whatever their repository calls them."""
+
+CONFIGURATION = (
+    "/pytest.ini", "/.pytest.ini", "/pytest.toml", "/.pytest.toml", "/tox.ini", "/setup.cfg", "/pyproject.toml",
+    ".coveragerc",
+)  # fmt: skip
+
+NATIVE = ("*.c", "*.h", "*.cc", "*.cpp", "*.hpp", "*.pyx", "*.pxd", "*.rs", "/Cargo.toml", "/Cargo.lock")
+
+_PIP = "/opt/env/bin/pip install -q --disable-pip-version-check"
+
+# A checkout without .git has no tags: packages whose version comes from them are told one. It is high, so that what
+# asks for "at least" is content; requirements are installed before the project, so that no resolver sees it.
+_VERSION = " ".join(
+    f"{name}=9999.0.0" for name in ("SETUPTOOLS_SCM_PRETEND_VERSION", "PBR_VERSION", "POETRY_DYNAMIC_VERSIONING_BYPASS")
+)
+
+_LAST_ON_PATH = (
+    "for d in /opt/env/lib/python3*/site-packages; do printf '%s\\n' {} > \"$d\"/automend_workspace.pth; done"
+)
+# So that one test that hangs is one red test, and not the end of the whole suite. Old pytests cannot have it.
+_ONE_TEST_TIMEOUT = (
+    "/opt/env/bin/python -c 'import pytest, sys; sys.exit(int(pytest.__version__.split(\".\")[0]) < 7)' "
+    f"&& {_PIP} --no-deps pytest-timeout && touch /opt/automend/one_test_timeout || true"
+)
+_RUFF_PIN = re.compile(r"ruff-pre-commit['\"]?\s*\n\s*(?:#[^\n]*\n\s*)*rev:\s*['\"]?v?([0-9.]+)")
+
+
+class PythonFacts:
+    """What a Python repository's files say.
+
+    Args:
+        read: a file's content at the base, or None.
+        paths: every path of the base.
+    """
+
+    def __init__(self, read: Read, paths: Collection[str]) -> None:
+        self._read = read
+        self._paths = paths
+        self.manifest: Manifest = read_manifest(read, paths)
+        self.pytest: PytestConfig = read_pytest_config(read, paths)
+        self.tests = Globs((*TESTS, *_own(self.pytest)))
+
+    @property
+    def has_tests(self) -> bool:
+        """Whether pytest would find something."""
+        modules = Globs(self.pytest.files or ("test_*.py", "*_test.py"))
+        return self.pytest.doctests or any(p.endswith(".py") and p in modules for p in self._paths)
+
+    def setup(self, own: tuple[str, ...] | None, lint: Lint | None) -> tuple[str, ...]:
+        """Shell commands for the environment; `own` are the repository's, in place of what we would have found."""
+        tools = ["pytest", "coverage", *self.pytest.plugins]
+        if lint is not None and lint.kind == "ruff":
+            tools.append(self._ruff())
+        if own is None:
+            steps = [*self._requirements(), f"{_PIP} {shlex.join(tools)}", *self._project()]
+        else:
+            steps = [f"{_PIP} {shlex.join(tools)}", *(f"export VIRTUAL_ENV=/opt/env {_VERSION}; {c}" for c in own)]
+        folders = ["/workspace", *(["/workspace/src"] if any(p.startswith("src/") for p in self._paths) else [])]
+        last = _LAST_ON_PATH.format(shlex.join(folders))
+        return (BEGIN, "python3 -m venv /opt/env", *steps, _ONE_TEST_TIMEOUT, last, KEEP)
+
+    def key_files(self) -> dict[str, str]:
+        """Files on which the environment depends."""
+        names = {"pyproject.toml", "setup.py", "setup.cfg", "tox.ini", "uv.lock", "MANIFEST.in", *self.manifest.files}
+        names |= {p for p in self._paths if p.startswith("requirements/") and p.endswith((".txt", ".in"))}
+        native = Globs(NATIVE)
+        names |= {p for p in self._paths if p in native} if "setup.py" in self._paths or self.manifest.tables else set()
+        return {name: (self._read(name) or b"").decode("utf-8", "replace") for name in names & set(self._paths)}
+
+    def lint(self) -> Lint | None:
+        """Ruff, where the repository has configured it."""
+        tool = self.manifest.tables.get("tool")
+        configured = isinstance(tool, dict) and "ruff" in tool
+        if configured or {"ruff.toml", ".ruff.toml"} & set(self._paths):
+            return Lint("ruff", "ruff check")
+        return None
+
+    def _requirements(self) -> list[str]:
+        manifest = self.manifest
+        if "uv.lock" in self._paths:
+            groups = [word for group in manifest.groups for word in ("--group", group)]
+            extras = [word for extra in manifest.extras for word in ("--extra", extra)]
+            locked = "UV_PROJECT_ENVIRONMENT=/opt/env UV_PYTHON=/opt/env/bin/python UV_PYTHON_DOWNLOADS=never"
+            options = shlex.join(
+                ["--frozen", "--inexact", "--no-install-project", "--no-default-groups", *groups, *extras]
+            )
+            return [f"command -v uv >/dev/null || {_PIP} uv", f"{locked} {_VERSION} uv sync -q {options}"]
+        steps = [f"{_PIP} -r {shlex.quote(name)}" for name in manifest.files]
+        if manifest.requirements:
+            steps.append(f"{_PIP} {shlex.join(manifest.requirements)}")
+        return steps
+
+    def _project(self) -> list[str]:
+        manifest = self.manifest
+        if not manifest.installable:
+            return []
+        if not manifest.dynamic or "uv.lock" in self._paths:
+            return [f"{_VERSION} {_PIP} --no-deps -e ."]
+        # Only the build back-end knows the requirements. pip warns of extras that are not there, and goes on.
+        return [f"{_VERSION} {_PIP} -e '.[test,tests,testing]'"]
+
+    def _ruff(self) -> str:
+        content = (self._read(".pre-commit-config.yaml") or b"").decode("utf-8", "replace")
+        pin = _RUFF_PIN.search(content) if ".pre-commit-config.yaml" in self._paths else None
+        return f"ruff=={pin[1]}" if pin else "ruff"
+
+
+def _own(config: PytestConfig) -> list[str]:
+    """Globs for the places that the repository's pytest configuration names."""
+    folders = [f"/{folder.strip('/').removeprefix('./')}/**" for folder in config.folders if _plain(folder)]
+    return folders + [
+        pattern for pattern in config.files if pattern not in {"*.py", "*"} and not pattern.startswith("!")
+    ]
+
+
+def _plain(folder: str) -> bool:
+    # `testpaths = .` or `src` (for doctests) must not turn product code into tests.
+    name = folder.strip("/").removeprefix("./")
+    return "test" in name.lower() and not name.endswith(".py")

@@ -1,0 +1,159 @@
+"""Patch → verdict: the rules that need no container first, then proof in fresh containers. Every answer is explained.
+
+A patch that the rules refuse starts no container. A failure of the machine is an ERROR, never a pass.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from runner.errors import GitError
+from runner.git.diff import hunks, read_patch
+from runner.git.mirror import Mirror
+from runner.git.trees import paths, read
+from runner.model import Check, Evidence, Finding, Goal, Patch, Report, Verdict
+from runner.policy.case import Case
+from runner.policy.evaluate import evaluate
+from runner.policy.schema import Policy
+from runner.project import Project, environment_recipe, for_tree
+from runner.steps.proof.bench import Bench
+from runner.steps.verify import Proof, verify
+from sandbox.api import Limits, SandboxError, Sandboxes
+
+_LARGEST_FILE = 4 << 20
+
+
+def judge(
+    mirror: Mirror,
+    *,
+    base_tree: str,
+    head_tree: str,
+    base_sha: str | None,
+    goal: Goal,
+    policy: Policy,
+    project: Project,
+    sandboxes: Sandboxes | None,
+    limits: Limits,
+    labels: Mapping[str, str],
+    progress: Callable[[str], None],
+    dropped: tuple[str, ...] = (),
+    extra_findings: tuple[Finding, ...] = (),
+    cache: Path | None = None,
+) -> Report:
+    """Judge what changed from one tree to another.
+
+    Args:
+        mirror: where both trees are.
+        base_tree: what the patch starts from.
+        head_tree: what it makes of it.
+        base_sha: the base's commit, for the evidence.
+        goal: what the patch is for.
+        policy: what must hold; already tightened by the repository.
+        project: how the repository is tested, read from the base.
+        sandboxes: the engine; None for the rules alone.
+        limits: of every container; `wall_seconds` is the longest time of one run of the suite.
+        labels: on every container.
+        progress: told what is going on.
+        dropped: ignored files that were left out of the patch.
+        extra_findings: what was found before (by collecting the tree); they count like our own.
+        cache: a folder in which measurements of bases are kept.
+    """
+    begun = time.monotonic()
+    evidence = Evidence(
+        base_sha=base_sha,
+        base_tree=base_tree,
+        head_tree=head_tree,
+        goal=goal,
+        policy=policy.name,
+        policy_hash=policy.digest,
+        version=_version(),
+    )
+    try:
+        patch = read_patch(mirror, base_tree, head_tree, dropped=dropped)
+        case = _case(mirror, patch, goal, policy, project)
+    except GitError as e:
+        finding = Finding(rule="tree.unreadable", verdict=Verdict.ERROR, message=e.message, remedy=e.remedy)
+        patch = Patch(base_tree=base_tree, head_tree=head_tree, dropped=dropped)
+        return _report(patch, (*extra_findings, finding), (), evidence, begun)
+    findings = (*extra_findings, *evaluate(policy, case))
+    evidence = evidence.model_copy(update={"limits": _limits(policy, patch)})
+    if sandboxes is None or any(f.verdict is not Verdict.PASSED for f in findings):
+        return _report(patch, findings, (), evidence, begun)
+    if project.test is None:
+        check = Check(name="tests", verdict=Verdict.INCONCLUSIVE, summary=project.why_no_test)
+        return _report(patch, findings, (check,), evidence, begun)
+
+    def bench_for(made_for: Project, tree: str) -> Bench:
+        recipe = environment_recipe(made_for, mirror, tree)
+        built = sandboxes.environment(recipe, labels=labels, progress=progress)
+        return Bench(mirror, sandboxes, built.digest, project, limits, labels)
+
+    at = time.monotonic()
+    try:
+        bench = bench_for(project, base_tree)
+        evidence = evidence.model_copy(update={"image": bench.image, "commands": bench.commands()})
+        at = time.monotonic()
+        head_bench = bench
+        if goal is Goal.DEPS:
+            theirs = for_tree(project, lambda path: read(mirror, head_tree, path, limit=_LARGEST_FILE), case.head_paths)
+            if theirs.setup != project.setup or theirs.key_files != project.key_files:
+                head_bench = bench_for(theirs, head_tree)
+        proof = verify(
+            bench, head_bench, patch=patch, hunks=case.hunks, goal=goal, policy=policy, cache=cache, progress=progress
+        )
+    except (SandboxError, GitError) as e:
+        remedy = {"remedy": e.remedy} if e.remedy else {}
+        seconds = round(time.monotonic() - at, 2)
+        failed = Check(name="environment", verdict=Verdict.ERROR, summary=e.message, seconds=seconds, details=remedy)
+        return _report(patch, findings, (failed,), evidence, begun)
+    return _report(patch, (*findings, *proof.findings), proof.checks, _with(evidence, proof), begun)
+
+
+def _case(mirror: Mirror, patch: Patch, goal: Goal, policy: Policy, project: Project) -> Case:
+    # A patch over the limit is refused for it; its lines may be gigabytes, and nobody needs to read them.
+    small = patch.added + patch.removed <= policy.size.max_changed_lines
+    return Case(
+        patch=patch,
+        goal=goal,
+        hunks=hunks(mirror, patch.base_tree, patch.head_tree) if small else (),
+        base_paths=frozenset(paths(mirror, patch.base_tree)),
+        head_paths=frozenset(paths(mirror, patch.head_tree)),
+        tests=project.tests,
+    )
+
+
+def _limits(policy: Policy, patch: Patch) -> dict[str, int]:
+    return {
+        "files": len(patch.files),
+        "max_files": policy.size.max_files,
+        "changed_lines": patch.added + patch.removed,
+        "max_changed_lines": policy.size.max_changed_lines,
+    }
+
+
+def _with(evidence: Evidence, proof: Proof) -> Evidence:
+    return evidence.model_copy(update={"tests": proof.tests, "coverage": proof.coverage})
+
+
+def _report(
+    patch: Patch, findings: tuple[Finding, ...], checks: tuple[Check, ...], evidence: Evidence, begun: float
+) -> Report:
+    verdict = Verdict.worst([*(f.verdict for f in findings), *(c.verdict for c in checks)])
+    seconds = round(time.monotonic() - begun, 2)
+    return Report(
+        verdict=verdict,
+        findings=findings,
+        checks=checks,
+        patch=patch,
+        evidence=evidence.model_copy(update={"seconds": seconds}),
+    )
+
+
+def _version() -> str:
+    try:
+        return version("automend")
+    except PackageNotFoundError:
+        return "unknown"

@@ -1,0 +1,305 @@
+"""One tree, one fresh container, one measurement. No door, no network; results are read from outside."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from runner.git.mirror import Mirror
+from runner.git.trees import export, paths
+from runner.model import Noun
+from runner.project import Command, Project, Pytest, restore
+from runner.steps.proof.junit import JUnitError, read_junit
+from runner.steps.proof.lines import read_cobertura, read_coverage_json
+from runner.steps.proof.results import FileLines, Measurement, TestOutcome, TestResult
+from sandbox.api import WORKSPACE, ExecResult, Limits, OutputTooLargeError, Sandbox, Sandboxes, Spec
+
+SUITE = "(the test command)"
+"""The one test id of a command that leaves no JUnit XML."""
+
+_OURS = "/tmp/automend"  # noqa: S108 - in the container, outside the workspace, on a disk of its own
+_JUNIT = f"{_OURS}/junit.xml"
+_COVERAGE = f"{_OURS}/coverage.json"
+_RCFILE = f"{_OURS}/coveragerc"
+_READ_LIMIT = 64 << 20
+_OUTPUT = 8_000
+_PREPARE_SECONDS = 60.0
+_REPORT_SECONDS = 180.0
+_LINT_SECONDS = 180.0
+_ONE_TEST_SECONDS = 60.0
+_PYTEST_NO_TESTS = 5
+
+# Ours, not the repository's: its `omit` and `exclude_lines` must not hide a line. What cannot run by its nature is
+# left out; a pragma is left out too, and counted again where the patch itself brings it (see `lines`).
+_COVERAGERC = f"""[run]
+source = {WORKSPACE}
+relative_files = true
+patch = subprocess
+data_file = {_OURS}/data/coverage
+[report]
+ignore_errors = true
+exclude_lines =
+    (?i)#\\s*pragma[:\\s]?\\s*no\\s*cover
+    ^\\s*(el)?if (\\w+\\.)?TYPE_CHECKING\\b
+    ^\\s*@(\\w+\\.)?overload\\b
+    ^\\s*\\.\\.\\.\\s*$
+"""
+
+_PYTEST = (
+    "-o", f"cache_dir={_OURS}/pytest", "-o", "junit_family=xunit1", f"--junitxml={_JUNIT}", f"--rootdir={WORKSPACE}",
+    "--continue-on-collection-errors", "--maxfail=0", "--color=no",
+)  # fmt: skip
+
+# -P keeps the workspace from shadowing the test tools; older Pythons do not know it.
+_PYTHON = "safe=; /opt/env/bin/python -P -c '' 2>/dev/null && safe=-P; "
+_REPORT = (
+    f"{_PYTHON} cd {WORKSPACE}; /opt/env/bin/python $safe -m coverage combine -q --rcfile={_RCFILE}; "
+    f"exec /opt/env/bin/python $safe -m coverage json -q --rcfile={_RCFILE} -o {_COVERAGE}"
+)
+_STEADY = {"PYTHONHASHSEED": "0"}
+
+
+class Linted(Noun):
+    """What the linter says of the head and not of the base: (path, line, words)."""
+
+    new: tuple[tuple[str | None, int | None, str], ...] = ()
+    problem: str = ""
+    output: str = ""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Where trees of one project are measured.
+
+    `limits.wall_seconds` is the longest time of one run of the suite.
+    """
+
+    mirror: Mirror
+    sandboxes: Sandboxes
+    image: str
+    project: Project
+    limits: Limits
+    labels: Mapping[str, str]
+
+    def commands(self) -> tuple[str, ...]:
+        """The commands that measure, as a person would type them in the workspace."""
+        test = self.project.test
+        found = [_pytest_line(test)] if isinstance(test, Pytest) else [test.line] if test is not None else []
+        return (*found, *([self.project.lint.line] if self.project.lint is not None else []))
+
+    def measure(self, tree: str, *, only: tuple[str, ...] = (), coverage: bool = True) -> Measurement:
+        """Run the suite on a tree; only these test modules, where any are named and the runner can do that.
+
+        Raises:
+            SandboxError: the machine failed.
+            GitError: the tree cannot be read.
+        """
+        test = self.project.test
+        known = paths(self.mirror, tree)
+        with self.sandboxes.open(Spec(image=self.image, labels=self.labels, limits=self.limits)) as box:
+            box.put_tree(export(self.mirror, tree))
+            restore(box)
+            if isinstance(test, Pytest):
+                return self._pytest(box, test, known, only=only, coverage=coverage and test.coverage)
+            if isinstance(test, Command):
+                return self._command(box, test, known)
+        raise ValueError("there is nothing to run: the project has no test command")
+
+    def lint(self, base_tree: str, head_tree: str, changed: tuple[str, ...]) -> Linted:
+        """What the project's linter newly says of the changed files (paths of the head).
+
+        Raises:
+            SandboxError: the machine failed.
+            GitError: a tree cannot be read.
+        """
+        lint = self.project.lint
+        if lint is None:
+            return Linted()
+        if lint.kind == "command":
+            return self._lint_command(lint.line, base_tree, head_tree)
+        python = tuple(path for path in changed if path.endswith((".py", ".pyi")))
+        if not python:
+            return Linted()
+        with self.sandboxes.open(Spec(image=self.image, labels=self.labels, limits=self.limits)) as box:
+            box.put_tree(export(self.mirror, head_tree))
+            after = _ruff(box, python)
+            box.put_tree(export(self.mirror, base_tree))  # over it: the files that we ask about are then the base's
+            known = paths(self.mirror, base_tree)
+            before = _ruff(box, tuple(path for path in python if path in known))
+        if isinstance(after, str) or isinstance(before, str):
+            return Linted(problem=after if isinstance(after, str) else str(before))
+        left = Counter((path, words) for path, _, words in before)
+        new = []
+        for path, line, words in after:
+            left[path, words] -= 1
+            if left[path, words] < 0:
+                new.append((path, line, words))
+        return Linted(new=tuple(new))
+
+    def _pytest(
+        self, box: Sandbox, test: Pytest, known: Mapping[str, object], *, only: tuple[str, ...], coverage: bool
+    ) -> Measurement:
+        made = box.exec(
+            ["/bin/sh", "-c", f"mkdir -p {_OURS}/data && cat > {_RCFILE}"],
+            timeout=_PREPARE_SECONDS,
+            stdin=_COVERAGERC.encode(),
+        )
+        if made.exit_code != 0:
+            return Measurement(problem=f"the container's /tmp cannot be written: {_tail(made)}", limit=True)
+        # The repository's own arguments may name folders: then the whole of them is run.
+        words = [*_PYTEST, *test.neutral, *(test.arguments or only)]
+        seconds = min(_ONE_TEST_SECONDS, self.limits.wall_seconds / 5)
+        script = (
+            f"{_PYTHON} cd {WORKSPACE}; "
+            f'[ -f /opt/automend/one_test_timeout ] && set -- --timeout={seconds:g} "$@"; '
+            f'exec /opt/env/bin/python $safe {_measured(coverage=coverage)} "$@"'
+        )
+        ran = box.exec(["/bin/sh", "-c", script, "sh", *words], timeout=self.limits.wall_seconds, env=_STEADY)
+        tests, problem = _read_results(box, _JUNIT, known)
+        limit = self._limit(ran, got_results=tests is not None)
+        if limit or tests is None:
+            return _ended(ran, problem=limit or f"pytest ended with {ran.exit_code}: {problem}", limit=bool(limit))
+        if ran.exit_code == _PYTEST_NO_TESTS and not tests:
+            return _ended(ran)
+        doubt = _disagreement(ran.exit_code, tests)
+        lines = self._coverage(box) if coverage else None
+        return _ended(ran, tests=tests, problem=doubt, lines=lines)
+
+    def _coverage(self, box: Sandbox) -> dict[str, FileLines] | None:
+        box.exec(["/bin/sh", "-c", _REPORT], timeout=_REPORT_SECONDS)
+        try:
+            content = box.read(_COVERAGE, limit=_READ_LIMIT)
+        except OutputTooLargeError:
+            return None
+        return read_coverage_json(content) if content is not None else None
+
+    def _command(self, box: Sandbox, test: Command, known: Mapping[str, object]) -> Measurement:
+        reports = [path for path in (test.junit, test.coverage) if path]
+        if reports:  # a report that the tree itself brings is nobody's
+            box.exec(["rm", "-f", "--", *reports], timeout=_PREPARE_SECONDS)
+        ran = box.exec(["/bin/sh", "-c", test.line], timeout=self.limits.wall_seconds, env={"CI": "true", **_STEADY})
+        limit = self._limit(ran, got_results=False)
+        if limit:
+            return _ended(ran, problem=limit, limit=True)
+        lines = None
+        if test.coverage:
+            try:
+                content = box.read(test.coverage, limit=_READ_LIMIT)
+            except OutputTooLargeError:
+                content = None
+            lines = read_cobertura(content, known) if content is not None else None
+        if test.junit is None:
+            outcome = TestOutcome.PASSED if ran.exit_code == 0 else TestOutcome.FAILED
+            said = "" if ran.exit_code == 0 else f"exit code {ran.exit_code}"
+            return _ended(ran, tests={SUITE: TestResult(outcome=outcome, message=said)}, lines=lines)
+        tests, problem = _read_results(box, test.junit, known)
+        if tests is None:
+            return _ended(ran, problem=f"`{test.line}` ended with {ran.exit_code}: {problem}")
+        return _ended(ran, tests=tests, problem=_disagreement(ran.exit_code, tests), lines=lines)
+
+    def _lint_command(self, line: str, base_tree: str, head_tree: str) -> Linted:
+        results = []
+        for tree in (head_tree, base_tree):
+            with self.sandboxes.open(Spec(image=self.image, labels=self.labels, limits=self.limits)) as box:
+                box.put_tree(export(self.mirror, tree))
+                restore(box)
+                results.append(box.exec(["/bin/sh", "-c", line], timeout=_LINT_SECONDS, env={"CI": "true"}))
+            if results[0].exit_code == 0:
+                return Linted()
+        head, base = results
+        if base.exit_code != 0:
+            return Linted(
+                problem=f"`{line}` fails on the base already (exit code {base.exit_code})", output=_tail(base)
+            )
+        return Linted(new=((None, None, f"`{line}` ended with {head.exit_code}"),), output=_tail(head))
+
+    def _limit(self, ran: ExecResult, *, got_results: bool) -> str:
+        """Which of our limits ended a command, or nothing."""
+        if ran.timed_out:
+            return f"the tests were not done after {self.limits.wall_seconds:g} s (run.verify_seconds)"
+        if ran.truncated:
+            return f"the tests printed more than {self.limits.output_mb} MiB (sandbox.output_mb)"
+        if ran.oom and not got_results:
+            return f"the tests needed more than {self.limits.memory_mb} MiB of memory (sandbox.memory_mb)"
+        return ""
+
+
+def _measured(*, coverage: bool) -> str:
+    return f"-m coverage run --rcfile={_RCFILE} -m pytest" if coverage else "-m pytest"
+
+
+def _pytest_line(test: Pytest) -> str:
+    options = [*_PYTEST, *test.neutral, *test.arguments]
+    return f"python -P {_measured(coverage=test.coverage)} {shlex.join(options)}"
+
+
+def _read_results(box: Sandbox, path: str, known: Mapping[str, object]) -> tuple[dict[str, TestResult] | None, str]:
+    try:
+        content = box.read(path, limit=_READ_LIMIT)
+    except OutputTooLargeError:
+        return None, f"its results ({path}) are larger than {_READ_LIMIT >> 20} MiB"
+    if content is None:
+        return None, f"it left no results at {PurePosixPath(path).name}"
+    try:
+        return read_junit(content, known.keys()), ""
+    except JUnitError as e:
+        return None, f"its results ({path}) cannot be read: {e}"
+
+
+def _disagreement(exit_code: int | None, tests: Mapping[str, TestResult]) -> str:
+    """Why exit code and results cannot both be true."""
+    red = sum(result.outcome.red for result in tests.values())
+    if exit_code == 0 and red:
+        return f"the exit code says that all is well, and the results name {red} failures"
+    if exit_code != 0 and not red:
+        return f"the exit code is {exit_code}, and the results name no failure"
+    return ""
+
+
+def _ended(
+    ran: ExecResult,
+    *,
+    tests: dict[str, TestResult] | None = None,
+    problem: str = "",
+    limit: bool = False,
+    lines: dict[str, FileLines] | None = None,
+) -> Measurement:
+    return Measurement(
+        tests=tests or {},
+        problem=problem,
+        limit=limit,
+        exit_code=ran.exit_code,
+        output=_tail(ran),
+        seconds=round(ran.seconds, 2),
+        lines=lines,
+    )
+
+
+def _tail(ran: ExecResult) -> str:
+    text = ran.stdout[-_OUTPUT:] + (b"\n" + ran.stderr[-_OUTPUT // 4 :] if ran.stderr else b"")
+    return text.decode("utf-8", "replace").replace("\0", "\ufffd").strip()
+
+
+def _ruff(box: Sandbox, files: tuple[str, ...]) -> list[tuple[str, int, str]] | str:
+    """Findings (path, line, words), or what kept ruff from finding."""
+    if not files:
+        return []
+    argv = ["ruff", "check", "--no-cache", "--force-exclude", "--output-format=json", "--", *files]
+    ran = box.exec(argv, timeout=_LINT_SECONDS)
+    try:
+        found = json.loads(ran.stdout)
+        return [
+            (
+                entry["filename"].removeprefix(f"{WORKSPACE}/"),
+                int(entry["location"]["row"]),
+                f"{entry['code'] or 'syntax'}: {entry['message']}",
+            )
+            for entry in found
+        ]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return f"ruff ended with {ran.exit_code}: {_tail(ran)[:300]}"

@@ -1,0 +1,100 @@
+"""JUnit XML → test ids and outcomes. The file comes from untrusted code: size, depth and number are capped."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator
+from typing import TYPE_CHECKING
+
+from defusedxml import DefusedXmlException
+from defusedxml.ElementTree import fromstring
+
+from runner.steps.proof.results import TestOutcome, TestResult
+
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
+
+MAX_TESTS = 200_000
+_MESSAGE = 400
+_RANK = (TestOutcome.PASSED, TestOutcome.SKIPPED, TestOutcome.FAILED, TestOutcome.ERROR)
+_DEEPEST = 50
+
+
+class JUnitError(ValueError):
+    """The file is not what a test runner writes."""
+
+
+def read_junit(content: bytes, paths: Collection[str]) -> dict[str, TestResult]:
+    """Outcome by test id. Where a test is told twice (it failed and its teardown too), the worst counts.
+
+    Args:
+        content: the file.
+        paths: every path of the tree, by which pytest's ids (`tests/test_x.py::test_y`) are put together again.
+
+    Raises:
+        JUnitError: it is no JUnit XML, contradicts itself, or is too large.
+    """
+    try:
+        root = fromstring(content, forbid_dtd=True)
+    except (DefusedXmlException, SyntaxError, ValueError, RecursionError) as e:
+        raise JUnitError(f"it is not XML: {e}") from e
+    modules = {path.removesuffix(".py").replace("/", "."): path for path in paths}
+    results: dict[str, TestResult] = {}
+    for number, (suites, element) in enumerate(_cases(root, (), 0)):
+        if number >= MAX_TESTS:
+            raise JUnitError(f"it has more than {MAX_TESTS} tests")
+        name, result = _id(element, suites, modules), _result(element)
+        before = results.get(name)
+        if before is None or _RANK.index(result.outcome) > _RANK.index(before.outcome):
+            results[name] = result
+    claimed = 0
+    for suite in [root] if root.tag == "testsuite" else root:
+        claim = suite.get("tests", "")
+        claimed += int(claim) if claim.isdecimal() and len(claim) < 10 else 0  # noqa: PLR2004 - no number to fear
+    if claimed and len(results) > claimed:
+        raise JUnitError(f"it counts {claimed} tests and names {len(results)}")
+    return results
+
+
+def _cases(element: Element, suites: tuple[str, ...], depth: int) -> Iterator[tuple[tuple[str, ...], Element]]:
+    if depth > _DEEPEST:
+        raise JUnitError("its suites are nested too deep")
+    for child in element:
+        if child.tag == "testcase":
+            yield suites, child
+        elif child.tag == "testsuite":
+            # The outermost suites are the runner's, not the author's.
+            inner = suites if element.tag == "testsuites" and depth == 0 else (*suites, child.get("name", ""))
+            yield from _cases(child, inner, depth + 1)
+
+
+def _id(case: Element, suites: tuple[str, ...], modules: dict[str, str]) -> str:
+    classname, name = case.get("classname", ""), case.get("name", "")
+    whole = classname or re.split(r"[\[(]", name, maxsplit=1)[0]
+    parts = whole.split(".")
+    for end in range(len(parts), 0, -1):
+        path = modules.get(".".join(parts[:end]))
+        if path is not None:
+            return "::".join([path, *parts[end:], *([name] if classname else [])])
+    file = case.get("file", "")
+    return "::".join(part for part in (file or classname, *suites, name) if part)
+
+
+def _result(case: Element) -> TestResult:
+    for child in case:
+        outcome = {"failure": TestOutcome.FAILED, "error": TestOutcome.ERROR, "skipped": TestOutcome.SKIPPED}.get(
+            child.tag
+        )
+        if outcome is None:
+            continue
+        said = child.get("message", "")
+        collecting = outcome is TestOutcome.ERROR and said == "collection failure"
+        text = _last_error(child.text or "") if collecting else said
+        return TestResult(outcome=outcome, message=text.strip()[:_MESSAGE], collecting=collecting)
+    return TestResult(outcome=TestOutcome.PASSED)
+
+
+def _last_error(text: str) -> str:
+    """The exception of a traceback as pytest prints it: its last line that begins with `E`."""
+    lines = [line[1:].strip() for line in text.splitlines() if line.startswith("E ")]
+    return lines[-1] if lines else text[-_MESSAGE:]

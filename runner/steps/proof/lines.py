@@ -1,0 +1,182 @@
+"""Coverage: which executable lines of product code the tests ran. Both formats are read as untrusted data."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from defusedxml import DefusedXmlException
+from defusedxml.ElementTree import fromstring
+
+from runner.model import FileHunks
+from runner.policy.globs import Globs
+from runner.steps.proof.results import FileLines
+
+NOT_PRODUCT = Globs(
+    ("setup.py", "noxfile.py", "tasks.py", "fabfile.py", "conftest.py", "/docs/**", "/doc/**", "/examples/**",
+     "/example/**", "/benchmarks/**", "/bench/**", "/scripts/**", "/tools/**")
+)  # fmt: skip
+"""Python files that no test is expected to run. One that tests do run counts all the same."""
+
+_PRAGMA = re.compile(rb"#\s*pragma[:\s]?\s*no\s*(cover|branch)", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Changed:
+    """Changed executable lines of product code: how many, and which of them no test ran (path, line)."""
+
+    lines: int
+    missed: tuple[tuple[str, int], ...]
+
+    @property
+    def percent(self) -> float:
+        """Share of the changed lines that tests ran; 100 where no executable line changed."""
+        return 100.0 if self.lines == 0 else 100.0 * (self.lines - len(self.missed)) / self.lines
+
+
+@dataclass(frozen=True)
+class Total:
+    """All executable lines of product code."""
+
+    run: int
+    missed: int
+
+    @property
+    def percent(self) -> float | None:
+        """Share that tests ran, 0-100; None where there is no line."""
+        return 100.0 * self.run / (self.run + self.missed) if self.run + self.missed else None
+
+
+def read_coverage_json(content: bytes) -> dict[str, FileLines] | None:
+    """What `coverage json` wrote; None where it is not that."""
+    try:
+        files = json.loads(content)["files"]
+        return {
+            str(path): FileLines(
+                run=tuple(entry["executed_lines"]),
+                missed=tuple(entry["missing_lines"]),
+                excluded=tuple(entry["excluded_lines"]),
+            )
+            for path, entry in files.items()
+        }
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None
+
+
+def read_cobertura(content: bytes, paths: Iterable[str]) -> dict[str, FileLines] | None:
+    """What other tools write as Cobertura XML; its file names are matched to the tree's by their end."""
+    try:
+        root = fromstring(content, forbid_dtd=False, forbid_entities=True)
+        hits: dict[str, dict[int, bool]] = {}
+        for entry in root.iter("class"):
+            lines = hits.setdefault(str(entry.get("filename", "")), {})
+            for line in entry.iter("line"):
+                number = int(line.get("number", "0"))
+                lines[number] = lines.get(number, False) or int(line.get("hits", "0")) > 0
+    except (DefusedXmlException, SyntaxError, ValueError, RecursionError):
+        return None
+    known = list(paths)
+    found: dict[str, FileLines] = {}
+    for name, lines in hits.items():
+        path = _in_tree(name, known)
+        if path is not None:
+            run = tuple(sorted(n for n, hit in lines.items() if hit))
+            found[path] = FileLines(run=run, missed=tuple(sorted(lines.keys() - set(run))))
+    return found
+
+
+def total(lines: Mapping[str, FileLines], tests: Globs) -> Total:
+    """Executable lines of all product code that was measured."""
+    product = [f for path, f in lines.items() if _is_product(path, f, tests)]
+    return Total(run=sum(len(f.run) for f in product), missed=sum(len(f.missed) for f in product))
+
+
+def changed(
+    lines: Mapping[str, FileLines], hunks: Iterable[FileHunks], tests: Globs, read: Callable[[str], bytes | None]
+) -> Changed:
+    """The patch's own lines. A pragma that the patch brings hides nothing; a file that no test loaded is all missed.
+
+    Args:
+        lines: what was measured on the head.
+        hunks: what the patch adds.
+        tests: globs of test files, which do not count.
+        read: a file's content at the head.
+    """
+    count = 0
+    missed: list[tuple[str, int]] = []
+    for file in hunks:
+        added = {number for number, _ in file.added}
+        if not added:
+            continue
+        source = read(file.path) if file.path.endswith(".py") else None
+        measured = lines.get(file.path)
+        if measured is None:
+            if source is None or file.path in tests or file.path in NOT_PRODUCT or not _beside(file.path, lines):
+                continue
+            measured = FileLines(missed=tuple(_statements(source)))
+        if not _is_product(file.path, measured, tests):
+            continue
+        first = _first_lines(source) if source is not None else {}
+        touched = {first.get(number, number) for number in added}
+        not_run = set(measured.missed)
+        if any(_PRAGMA.search(text) for _, text in file.added):
+            not_run |= set(measured.excluded)
+        count += len(touched & (set(measured.run) | not_run))
+        missed += [(file.path, number) for number in sorted(touched & not_run)]
+    return Changed(lines=count, missed=tuple(missed))
+
+
+def _is_product(path: str, lines: FileLines, tests: Globs) -> bool:
+    return path not in tests and (bool(lines.run) or path not in NOT_PRODUCT)
+
+
+def _beside(path: str, lines: Mapping[str, FileLines]) -> bool:
+    """Whether measured product code lies in the same folder, or in one above that is not the root."""
+    folder = path.rpartition("/")[0]
+    while True:
+        if any(other.rpartition("/")[0] == folder and found.run for other, found in lines.items()):
+            return True
+        if "/" not in folder:
+            return False
+        folder = folder.rpartition("/")[0]
+
+
+def _in_tree(name: str, paths: list[str]) -> str | None:
+    name = name.replace("\\", "/")
+    matching = [p for p in paths if p == name or name.endswith("/" + p) or p.endswith("/" + name)]
+    return max(matching, key=lambda p: (p == name, len(p)), default=None)
+
+
+def _parsed(source: bytes) -> ast.Module | None:
+    try:
+        return ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+
+
+def _first_lines(source: bytes) -> dict[int, int]:
+    """Line → first line of the statement that it belongs to, as coverage counts statements."""
+    module = _parsed(source)
+    first: dict[int, int] = {}
+    for node in ast.walk(module) if module is not None else ():
+        if isinstance(node, ast.stmt):
+            body = getattr(node, "body", None)
+            end = body[0].lineno - 1 if isinstance(body, list) and body else (node.end_lineno or node.lineno)
+            for number in range(node.lineno, end + 1):
+                first[number] = max(first.get(number, 0), node.lineno)
+    return first
+
+
+def _statements(source: bytes) -> list[int]:
+    """First lines of the statements that do something: no docstrings."""
+    module = _parsed(source)
+    return sorted(
+        {
+            node.lineno
+            for node in (ast.walk(module) if module is not None else ())
+            if isinstance(node, ast.stmt) and not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
+        }
+    )

@@ -1,0 +1,235 @@
+"""Proof: four runs of the suite in fresh, sealed containers, compared.
+
+    base   the base on itself                        what passed before (kept per base, image and commands)
+    kept   the patch under the base's tests          nothing that passed is lost
+    red    the base's code under the patch's tests   the new tests fail without the fix …
+    head   the patch as it is                        … and pass with it; which lines the tests run
+
+Nothing is run twice: where the patch touches no test, `kept` is `head` and `red` is `base`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from runner.git.mirror import Mirror
+from runner.git.trees import overlay, paths, read
+from runner.model import Check, CoverageEvidence, FileHunks, Finding, Goal, Patch, TestEvidence, Verdict
+from runner.policy.case import consequence
+from runner.policy.globs import Globs
+from runner.policy.schema import Policy
+from runner.project import Project
+from runner.steps.proof import judgements
+from runner.steps.proof.baseline import measured_base
+from runner.steps.proof.bench import Bench, Linted
+from runner.steps.proof.changes import TestChanges, split
+from runner.steps.proof.judgements import Covered, Trial
+from runner.steps.proof.results import Measurement
+
+_AT_ONCE = 2
+_LARGEST_SOURCE = 4 << 20
+_LINT_FILES = Globs(("pyproject.toml", "ruff.toml", ".ruff.toml", "setup.cfg", ".flake8", "tox.ini"))
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What the tests, coverage and the linter showed."""
+
+    checks: tuple[Check, ...]
+    findings: tuple[Finding, ...] = ()
+    tests: TestEvidence | None = None
+    coverage: CoverageEvidence | None = None
+
+
+@dataclass(frozen=True)
+class Trees:
+    """The trees of the four runs."""
+
+    base: str
+    kept: str
+    red: str
+    head: str
+    linted: str
+    """The head under the base's configuration of the linter."""
+
+
+def verify(
+    bench: Bench,
+    head_bench: Bench,
+    *,
+    patch: Patch,
+    hunks: tuple[FileHunks, ...],
+    goal: Goal,
+    policy: Policy,
+    cache: Path | None,
+    progress: Callable[[str], None],
+) -> Proof:
+    """Measure a patch against its base.
+
+    Args:
+        bench: where the base is measured.
+        head_bench: where the patch is: the same, unless it changes the dependencies.
+        patch: what changed.
+        hunks: its lines.
+        goal: what it is for.
+        policy: what must hold.
+        cache: a folder in which the base's measurement is kept for the next patch.
+        progress: told what is going on.
+
+    Raises:
+        SandboxError: the machine failed.
+        GitError: a tree cannot be read.
+    """
+    mirror, project = bench.mirror, bench.project
+    uncompiled = [f.path for f in patch.files if f.path in project.native and f.path in project.key_files]
+    if uncompiled:
+        words = f"the patch changes sources that the setup compiles ({uncompiled[0]}), and they are not compiled again"
+        return Proof((Check(name="tests", verdict=Verdict.INCONCLUSIVE, summary=words),))
+    changes = TestChanges(
+        patch,
+        project.tests,
+        lambda path: read(mirror, patch.base_tree, path, limit=_LARGEST_SOURCE),
+        lambda path: read(mirror, patch.head_tree, path, limit=_LARGEST_SOURCE),
+    )
+    trees = lay_out(mirror, project, patch)
+
+    progress("running the base's tests on the base")
+    base = measured_base(bench, trees.base, cache)
+    start = judgements.baseline(base)
+    if start.verdict is not Verdict.PASSED:
+        return Proof((start,), tests=TestEvidence(baseline_passed=len(base.passed), baseline_failed=tuple(base.red)))
+
+    progress("running the patch's tests, and the base's tests on the patch")
+    with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
+        head_run = pool.submit(head_bench.measure, trees.head)
+        kept_run = head_run if trees.kept == trees.head else pool.submit(head_bench.measure, trees.kept, coverage=False)
+        red_run = _red(pool, bench, trees, base=base, changes=changes, goal=goal)
+        touched = tuple(f.path for f in patch.files if f.status != "D")
+        lint_run = pool.submit(bench.lint, trees.base, trees.linted, touched)
+        head, kept, red, linted = (run.result() for run in (head_run, kept_run, red_run, lint_run))
+
+    trial = Trial(
+        goal=goal,
+        policy=policy,
+        tests=project.tests,
+        changes=changes,
+        hunks=hunks,
+        read_head=lambda path: read(mirror, patch.head_tree, path, limit=_LARGEST_SOURCE),
+        base=base,
+        kept=kept,
+        red=red,
+        head=head,
+    )
+    if judgements.never_started(trial):
+        summary = "no test passes, neither on the base nor on the patch: nothing was learnt about the patch"
+        why = start.model_copy(update={"verdict": Verdict.INCONCLUSIVE, "summary": summary})
+        return Proof((why.model_copy(update={"details": {**start.details, "output": head.output}}),))
+    return _judged(start, trial, linted, project)
+
+
+def lay_out(mirror: Mirror, project: Project, patch: Patch) -> Trees:
+    """Make the trees of the four runs.
+
+    Raises:
+        GitError: a tree cannot be read.
+    """
+    tests = [f.path for f in patch.files if f.path in project.tests]
+    settings = [f.path for f in patch.files if f.path in project.configuration]
+    lint = [f.path for f in patch.files if f.path in _LINT_FILES]
+    base, head = patch.base_tree, patch.head_tree
+    return Trees(
+        base=base,
+        kept=overlay(mirror, head, from_tree=base, paths=[*tests, *settings]) if tests or settings else head,
+        red=overlay(mirror, base, from_tree=head, paths=tests) if tests else base,
+        head=head,
+        linted=overlay(mirror, head, from_tree=base, paths=lint) if lint else head,
+    )
+
+
+def _red(
+    pool: ThreadPoolExecutor, bench: Bench, trees: Trees, *, base: Measurement, changes: TestChanges, goal: Goal
+) -> Future[Measurement]:
+    """Run the patch's tests on the base's code; tests that were red already run again, so that chance is no proof."""
+    again = tuple(sorted({split(test)[0] for test in base.red})) if goal is Goal.FIX else ()
+    if trees.red == trees.base and not again:
+        return _done(base)
+    only = tuple(dict.fromkeys((*changes.modules, *again))) if changes.only_modules else ()
+    if trees.red != trees.base and changes.only_modules and not only:
+        return _done(base)  # tests were only deleted: there is nothing to be red
+    known = paths(bench.mirror, trees.red)
+    return pool.submit(bench.measure, trees.red, only=tuple(p for p in only if p in known), coverage=False)
+
+
+def _done(value: T) -> Future[T]:
+    future: Future[T] = Future()
+    future.set_result(value)
+    return future
+
+
+def _judged(start: Check, trial: Trial, linted: Linted, project: Project) -> Proof:
+    kept = judgements.regressions(trial)
+    red = judgements.red_green(trial)
+    green = judgements.green(trial)
+    covered = judgements.coverage(trial)
+    lint_check, lint_findings = _lint(linted, trial.policy, project)
+    judged = [kept, red, green, *([covered] if covered is not None else [])]
+    checks = (start, *(j.check for j in judged), *([lint_check] if lint_check is not None else []))
+    findings = (*(f for j in judged for f in j.findings), *lint_findings, *_unmeasured(covered))
+    tests = TestEvidence(
+        baseline_passed=len(trial.base.passed),
+        baseline_failed=tuple(trial.base.red),
+        head_passed=len(trial.head.passed),
+        red_to_green=red.names,
+        regressions=kept.names,
+    )
+    return Proof(checks, findings, tests, _coverage_evidence(covered))
+
+
+def _lint(linted: Linted, policy: Policy, project: Project) -> tuple[Check | None, tuple[Finding, ...]]:
+    if project.lint is None:
+        return None, ()
+    if linted.problem:
+        words = f"the linter could not be asked: {linted.problem}"
+        return None, (Finding(rule="lint.unmeasured", verdict=Verdict.PASSED, message=words, review=True),)
+    findings = [
+        finding
+        for path, line, words in linted.new
+        for finding in consequence(
+            policy.lint.new, "lint.new", words, path=path, line=line, remedy="correct it, as the base is free of it"
+        )
+    ]
+    verdict = Verdict.worst([Verdict.PASSED, *(f.verdict for f in findings)])
+    summary = f"{len(linted.new)} findings that the base does not have (`{project.lint.line}`)"
+    details = {"output": linted.output} if linted.output else {}
+    check = Check(name="lint", verdict=verdict, summary=summary, seconds=linted.seconds, details=details)
+    return check, judgements.capped(findings)
+
+
+def _unmeasured(covered: Covered | None) -> tuple[Finding, ...]:
+    if covered is not None:
+        return ()
+    words = "coverage was not measured: the test command leaves none that automend can read"
+    remedy = "let it write Cobertura XML, and name the file as `coverage` in .automend.toml"
+    return (Finding(rule="coverage.unmeasured", verdict=Verdict.PASSED, message=words, remedy=remedy, review=True),)
+
+
+def _coverage_evidence(covered: Covered | None) -> CoverageEvidence | None:
+    if covered is None:
+        return None
+    before, after = (
+        _rounded(total.percent) if total is not None else None for total in (covered.before, covered.after)
+    )
+    lines = covered.changed.lines
+    return CoverageEvidence(
+        before=before, after=after, changed_lines=lines, changed_covered=lines - len(covered.changed.missed)
+    )
+
+
+def _rounded(percent: float | None) -> float | None:
+    return round(percent, 2) if percent is not None else None

@@ -1,0 +1,93 @@
+"""`gate`: judge a change of a small repository with real containers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runner.config import RepoConfig
+from runner.git.mirror import Mirror
+from runner.git.trees import paths, read
+from runner.model import Goal, Report, Verdict
+from runner.policy.schema import Policy, load_policy
+from runner.project import Project, recognise
+from runner.steps.gate import judge
+from sandbox.api import LABEL_RUN, Limits
+from sandbox.docker import DockerSandboxes
+from tests.conftest import Repo
+
+Files = Mapping[str, str | bytes | None]
+
+LIMITS = Limits(memory_mb=1024, workspace_mb=128, tmp_mb=128, wall_seconds=120.0)
+
+
+@dataclass
+class Gate:
+    """Judges; each of its fields may be changed by a test."""
+
+    make_repo: Callable[..., Repo]
+    folder: Path
+    engine: DockerSandboxes | None
+    limits: Limits = field(default_factory=lambda: LIMITS)
+    policy: Policy = field(default_factory=lambda: load_policy("default"))
+    host: Mapping[str, Any] | None = None
+    project: Project | None = None
+
+    def __call__(self, base: Files, change: Files, *, goal: Goal = Goal.FIX) -> Report:
+        repo = self.make_repo(base, name=f"repo-{len(list(self.folder.iterdir()))}")
+        before = repo.head
+        repo.commit(change)
+        mirror = Mirror(self.folder / "mirror.git")
+        mirror.ensure()
+        base_sha = mirror.fetch(str(repo.path), ref=before, auth={})
+        head_sha = mirror.fetch(str(repo.path), ref=repo.head, auth={})
+        tree = mirror.tree_of(base_sha)
+        host = RepoConfig.model_validate(dict(self.host or {}))
+        self.project = recognise(lambda path: read(mirror, tree, path), paths(mirror, tree), host)
+        return judge(
+            mirror,
+            base_tree=tree,
+            head_tree=mirror.tree_of(head_sha),
+            base_sha=base_sha,
+            goal=goal,
+            policy=self.policy.tighten(self.project.policy),
+            project=self.project,
+            sandboxes=self.engine,
+            limits=self.limits,
+            labels={LABEL_RUN: "gate-test"},
+            progress=lambda text: None,
+            cache=self.folder / "baselines",
+        )
+
+    def with_limits(self, **changes: Any) -> None:
+        """Other limits for the containers."""
+        self.limits = replace(self.limits, **changes)
+
+
+@pytest.fixture
+def gate(engine: DockerSandboxes, make_repo: Callable[..., Repo], tmp_path: Path) -> Gate:
+    return Gate(make_repo, tmp_path, engine)
+
+
+@pytest.fixture
+def static_gate(make_repo: Callable[..., Repo], tmp_path: Path) -> Gate:
+    return Gate(make_repo, tmp_path, None)
+
+
+def no(report: Report) -> dict[str, str]:
+    """What was refused: rule → message."""
+    return {f.rule: f.message for f in report.findings if f.verdict is not Verdict.PASSED}
+
+
+def shown(report: Report) -> set[str]:
+    """Rules that pass and are shown to the reviewer."""
+    return {f.rule for f in report.findings if f.review}
+
+
+def check(report: Report, name: str) -> Verdict:
+    """One check's verdict."""
+    return next(c.verdict for c in report.checks if c.name == name)
