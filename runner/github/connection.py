@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 from collections import OrderedDict
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self, cast
@@ -148,20 +149,23 @@ class Reader:
         return data
 
     def pages(self, path: str, *, within: str | None = None, **parameters: Any) -> list[dict[str, Any]]:
-        """All items of a list, page by page; `within` names the key that holds them in each page.
+        """All items of a list; as `each`."""
+        return list(self.each(path, within=within, **parameters))
+
+    def each(self, path: str, *, within: str | None = None, **parameters: Any) -> Iterator[dict[str, Any]]:
+        """The items of a list, read page by page as they are wanted; `within` names their key in each page.
 
         Raises:
             github.GithubException: an error status.
             ValueError: no JSON, or more than 5,000 items.
         """
-        items: list[dict[str, Any]] = []
         for number in range(1, _MOST_PAGES + 1):
             data = self.get(path, per_page=PAGE, page=number, **parameters)
             page = cast("list[dict[str, Any]]", data[within] if within is not None else data)
-            items.extend(page)
+            yield from page
             if len(page) < PAGE:
-                return items
-        raise ValueError(f"{path} has more than {len(items)} items")
+                return
+        raise ValueError(f"{path} has more than {_MOST_PAGES * PAGE} items")
 
 
 def _structured(body: str) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from github import Github
 from runner.errors import AutomendError
 from runner.github.ci import required_by
 from runner.github.connection import connect
-from runner.github.failures import Failure, told
+from runner.github.failures import FORBIDDEN, GONE, NOT_FOUND, UNAUTHORIZED, Failure, told
 from runner.github.forge import GitHubForge
 from runner.github.shapes import checked_repo, checked_token
 
@@ -71,7 +71,7 @@ class _Examination:
             login = self._forge.whoami()
         except AutomendError as e:
             self.hopeless = True
-            name = "token" if isinstance(e, Failure) and e.status in {401, 403} else "forge"
+            name = "token" if isinstance(e, Failure) and e.status in {UNAUTHORIZED, FORBIDDEN} else "forge"
             self._say(name, "bad", e.message, e.remedy)
             return
         self._say("token", "ok", f"valid; we act as {login} on {self._api_url}")
@@ -145,7 +145,7 @@ class _Examination:
             self._get(path, per_page=1)
             self._say(name, "ok", "readable")
         except Failure as e:
-            if name == "issues" and e.status == 410:  # noqa: PLR2004  # Gone: switched off
+            if name == "issues" and e.status == GONE:
                 self._say(name, "ok", "switched off; an `automend:stop` issue is not possible here")
                 return
             self._say(name, "bad", e.message, f"give the token the right `{right}`")
@@ -233,6 +233,6 @@ class _Examination:
         try:
             return self._get(path)
         except Failure as e:
-            if e.status in {403, 404}:
+            if e.status in {FORBIDDEN, NOT_FOUND}:
                 return None
             raise

@@ -21,18 +21,20 @@ from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, ReadTime
 
 from runner.errors import AutomendError, ForgeError
 
+UNAUTHORIZED, FORBIDDEN, NOT_FOUND, NOT_ALLOWED, CONFLICT, GONE, UNPROCESSABLE = 401, 403, 404, 405, 409, 410, 422
+
 _MOST_WORDS = 400
 _STATUS_WORDS = {
-    401: ("the token is not valid", "set GITHUB_TOKEN to a token that has not expired or been revoked"),
-    403: (
+    UNAUTHORIZED: ("the token is not valid", "set GITHUB_TOKEN to a token that has not expired or been revoked"),
+    FORBIDDEN: (
         "the token may not do this",
         "give the token the right that the message names; `automend doctor` lists what is needed",
     ),
-    404: (
+    NOT_FOUND: (
         "it is not there, or the token may not see it",
         "check the name, and that the token covers this repository; `automend doctor --repo OWNER/NAME` tells",
     ),
-    422: ("it does not accept the request", "read the reason in the message; it is the forge's own"),
+    UNPROCESSABLE: ("it does not accept the request", "read the reason in the message; it is the forge's own"),
 }
 # What PyGithub raises, and what it lets through where an answer is no JSON, or JSON of another shape.
 _ANSWERS = (
@@ -135,7 +137,7 @@ def _unreached(error: requests.exceptions.RequestException, api_url: str) -> tup
 def _answered(doing: str, error: GithubException) -> Failure:
     words = _short(_words(error))
     if isinstance(error, BadCredentialsException):
-        what, remedy = _STATUS_WORDS[401]
+        what, remedy = _STATUS_WORDS[UNAUTHORIZED]
     elif error.status >= 500:  # noqa: PLR2004  # HTTP's own number
         what, remedy = "the forge failed", "try again later"
     else:
