@@ -22,20 +22,31 @@ from sandbox.errors import engine_failures
 LABEL_KIND = "automend.kind"
 """Docker label: what a thing is for (`Kind`)."""
 
+LABEL_IMAGE = "automend.image"
+"""Docker label of an image: "base" or "environment"."""
+
 SANDBOX = "sandbox"
 BUILD = "build"
-ENVIRONMENT = "environment"
-BASE = "base"
 TOOLS_FILES = "tools-files"
 TOOLS_READY = "tools-ready"
 
-REAPED_VOLUMES = (SANDBOX, BUILD)
+REAPED = (SANDBOX, BUILD)
 GONE_SECONDS = 30.0
 
 
 def labels_for(owner: str, kind: str, labels: Mapping[str, str]) -> dict[str, str]:
     """All labels of a thing. The run is always named, because an image's label would show through where it is not."""
     return {LABEL_RUN: "", **labels, LABEL_OWNER: owner, LABEL_KIND: kind}
+
+
+def image_labels(purpose: str) -> dict[str, str]:
+    """All labels of an image.
+
+    Whatever is made from an image inherits its labels, other people's containers and builds too: so an image has
+    no owner, or reaping would take them. A commit takes over the labels of its container, and they can be emptied
+    but not removed.
+    """
+    return {LABEL_RUN: "", LABEL_OWNER: "", LABEL_KIND: "", LABEL_IMAGE: purpose}
 
 
 def name_for(prefix: str, labels: Mapping[str, str]) -> str:
@@ -98,10 +109,12 @@ def reap(api: APIClient, *, owner: str, run: str | None = None) -> list[str]:
         containers: list[dict[str, Any]] = api.containers(all=True, filters={"label": wanted})
         volumes: list[dict[str, Any]] = api.volumes(filters={"label": wanted})["Volumes"] or []
     for container in containers:
+        if container["Labels"].get(LABEL_KIND) not in REAPED:
+            continue  # somebody else's, made from an image with a label of ours
         name = (container.get("Names") or [container["Id"]])[0].removeprefix("/")
         _try(lambda name=name: remove_container(api, name), f"container {name}", removed, failures)
     for volume in volumes:
-        if (volume.get("Labels") or {}).get(LABEL_KIND) in REAPED_VOLUMES:
+        if (volume.get("Labels") or {}).get(LABEL_KIND) in REAPED:
             name = volume["Name"]
             _try(lambda name=name: remove_volume(api, name), f"volume {name}", removed, failures)
     if failures:

@@ -103,7 +103,7 @@ def build(api: APIClient, name: str, *, owner: str, progress: Callable[[str], No
     try:
         with build_container(api, f"{repository}:{unfinished}", owner=owner, labels={}) as builder:
             builder.run(INSTALL_UV, timeout=UV_SECONDS, progress=progress, cwd="/")
-            builder.commit(repository, tag, labels=cleanup.labels_for(owner, cleanup.BASE, {}))
+            builder.commit(repository, tag, labels=cleanup.image_labels("base"))
     finally:
         _forget(api, f"{repository}:{unfinished}")
 

@@ -16,7 +16,7 @@ from docker import APIClient
 from docker.utils import parse_repository_tag
 
 from sandbox import cleanup, debian
-from sandbox.api import LABEL_RUN, WORKSPACE, Environment, EnvironmentRecipe, SandboxError
+from sandbox.api import WORKSPACE, Environment, EnvironmentRecipe, SandboxError
 from sandbox.build import build_container
 from sandbox.errors import engine_failures
 from sandbox.lock import one_at_a_time
@@ -120,4 +120,4 @@ def _build(
             builder.run(command, timeout=max(deadline - time.monotonic(), 0.1), progress=progress)
         builder.run(EMPTY, timeout=120, progress=progress, cwd="/")
         progress("keeping the environment as an image")
-        return builder.commit(REPOSITORY, key, labels=cleanup.labels_for(owner, cleanup.ENVIRONMENT, {LABEL_RUN: ""}))
+        return builder.commit(REPOSITORY, key, labels=cleanup.image_labels("environment"))

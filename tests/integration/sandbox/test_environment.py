@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from sandbox.api import LABEL_RUN, Environment, EnvironmentRecipe, Limits, SandboxError, Spec
+from sandbox.api import LABEL_OWNER, LABEL_RUN, Environment, EnvironmentRecipe, Limits, SandboxError, Spec
 from sandbox.docker import DockerSandboxes
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
@@ -70,7 +70,7 @@ def test_an_environment_is_built_once_and_runs_offline(sandboxes: DockerSandboxe
 def test_an_image_says_nothing_of_the_run_that_made_it(sandboxes: DockerSandboxes, recipe: Make) -> None:
     made = sandboxes.environment(recipe("true"), labels=LABELS, progress=lambda _: None)
     labels = sandboxes.client.images.get(made.image).labels
-    assert labels[LABEL_RUN] == ""
+    assert labels == {LABEL_RUN: "", LABEL_OWNER: "", "automend.kind": "", "automend.image": "environment"}
     with sandboxes.open(Spec(image=made.image, limits=SMALL)) as box:
         assert sandboxes.reap(run="r-env") == []
         assert box.exec(["echo", "on"], timeout=20).stdout == b"on\n"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.api import LABEL_RUN, TOOLS, EnvironmentRecipe, Limits, SandboxError, Spec, ToolsRecipe
+from sandbox.api import LABEL_OWNER, LABEL_RUN, TOOLS, EnvironmentRecipe, Limits, SandboxError, Spec, ToolsRecipe
 from sandbox.cleanup import TOOLS_FILES
 from sandbox.docker import DockerSandboxes
 
@@ -63,6 +63,22 @@ def test_reaping_takes_the_run_and_nothing_else(sandboxes: DockerSandboxes, base
     finally:
         assert len(other.reap()) == 2
         other.disconnect()
+
+
+def test_what_others_make_from_our_images_is_not_ours(sandboxes: DockerSandboxes, base: str) -> None:
+    """A container inherits its image's labels: `docker build FROM` an image of ours, for instance."""
+    api = sandboxes.client.api
+    recipe = EnvironmentRecipe(setup=("true",), key_files={"for": "others"}, tree=lambda: [bytes(10240)])
+    image = sandboxes.environment(recipe, labels={LABEL_RUN: "r-others"}, progress=lambda _: None).image
+    plain = api.create_container(image, ["true"])["Id"]
+    labelled = api.create_container(image, ["true"], labels={LABEL_OWNER: sandboxes._owner})["Id"]
+    try:
+        assert sandboxes.reap() == []
+        assert sandboxes.reap(run="r-others") == []
+    finally:
+        for container in (plain, labelled):
+            api.remove_container(container)
+        api.remove_image(image)
 
 
 KILL_BUILD = """
