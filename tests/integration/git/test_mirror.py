@@ -1,3 +1,4 @@
+import contextlib
 import multiprocessing
 import os
 import signal
@@ -41,6 +42,26 @@ def make_one(path: str) -> bool:
 def test_many_processes_at_once_make_one(tmp_path: Path) -> None:
     with multiprocessing.get_context("spawn").Pool(4) as pool:
         assert pool.map(make_one, [str(tmp_path / "m.git")] * 12) == [True] * 12
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["m.git", "m.git.lock"]
+
+
+def test_killed_at_any_moment_it_can_be_made_again(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from runner.git.mirror import Mirror\n"
+        "print('ready', flush=True); Mirror(Path(sys.argv[1])).ensure()\n"
+    )
+    mirror = Mirror(tmp_path / "m.git")
+    for seconds in (0.0, 0.002, 0.004, 0.006, 0.008, 0.012):
+        with subprocess.Popen(
+            [sys.executable, "-c", code, str(mirror.path)], stdout=subprocess.PIPE, cwd=Path.cwd()
+        ) as maker:
+            assert maker.stdout is not None
+            assert maker.stdout.readline() == b"ready\n"
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                maker.wait(timeout=seconds)
+            maker.kill()
+    mirror.ensure()
+    assert sound(mirror)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["m.git", "m.git.lock"]
 
 

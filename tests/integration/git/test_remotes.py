@@ -1,4 +1,5 @@
 import base64
+import os
 import subprocess
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -160,6 +161,15 @@ def test_no_repository(mirror: Mirror, tmp_path: Path, source: Any, server: Any)
     assert str(source.path) in caught.value.remedy
     with pytest.raises(RepositoryError, match="no repository"):
         mirror.fetch(server.url("nothing.git"), ref=None, auth={})
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+def test_a_repository_of_another_user_is_refused_with_the_mend(mirror: Mirror, source: Any) -> None:
+    for path in (source.path, *source.path.rglob("*")):
+        os.chown(path, 12345, 12345, follow_symlinks=False)
+    with pytest.raises(RepositoryError, match="belongs to another user") as caught:
+        mirror.fetch(str(source.path), ref=None, auth={})
+    assert "chown" in caught.value.remedy
 
 
 @pytest.mark.parametrize(
