@@ -10,6 +10,7 @@ from pydantic import SecretStr
 from runner.agents.claude import Claude
 from runner.agents.cli import Cli, CliAgent
 from runner.agents.codex import Codex
+from runner.agents.recording import Recording, load_recording
 from runner.agents.replay import Replay, Voice
 from runner.agents.replay_anthropic import MessagesVoice
 from runner.agents.replay_openai import ResponsesVoice
@@ -52,6 +53,8 @@ def _agent(name: str, config: AgentConfig, host: Host, gateway: Gateway) -> Agen
 def _replay(config: AgentConfig, dialect: Dialect, host: Host) -> Callable[[int], Upstream]:
     beside = host.settings.source.parent if host.settings.source is not None else Path()
     path = beside / (config.script or "")
+    if path.suffix == ".jsonl":
+        return lambda _number: Recording(load_recording(path))
     return lambda number: Replay(VOICES[dialect](), load_script(path).turns(number))
 
 

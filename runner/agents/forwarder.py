@@ -73,13 +73,25 @@ def listen(port: int) -> socket.socket:
 
 def run(command: list[str]) -> int:
     """Start the command, pass signals on to it, and wait for its end."""
+    children: list[subprocess.Popen[bytes]] = []
+    early: list[int] = []
+
+    def pass_on(number: int, _frame: object) -> None:
+        if children:
+            children[0].send_signal(number)
+        else:
+            early.append(number)
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, pass_on)
     try:
         child = subprocess.Popen(command)
     except OSError as error:
         sys.stderr.write(f"automend-forward: {command[0]}: {error}\n")
         return NOT_FOUND_EXIT
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, lambda n, _frame: child.send_signal(n))
+    children.append(child)
+    for number in early:
+        child.send_signal(number)
     code = child.wait()
     return 128 - code if code < 0 else code
 

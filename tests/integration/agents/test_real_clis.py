@@ -11,6 +11,9 @@ import pytest
 
 from runner.agents import cli as cli_module
 from runner.agents import replay_openai
+from runner.agents.catalog import build_agents
+from runner.config import AgentConfig, Host, Secrets, Settings
+from runner.gateway import Gateway
 from runner.model import Outcome
 from runner.ports import Agent, Budget
 
@@ -176,3 +179,20 @@ def test_nothing_but_the_model_can_be_reached(agent: Make, attempt: Try, cli: st
     assert said[2:5] == ["v1/models 404", "v1/files 404", " 404"]
     assert said[-1] == "lo"
     assert "API_KEY=" not in done.calc.replace("ANTHROPIC_API_KEY=none", "")
+
+
+@BOTH
+def test_a_recorded_attempt_can_be_played_again(
+    agent: Make, attempt: Try, cli: str, tmp_path: Path, gateway: Gateway
+) -> None:
+    recorded = attempt(agent(cli, FIX))
+    tape = tmp_path / "tape.jsonl"
+    tape.write_text("\n".join(recorded.record))
+    config = AgentConfig.model_validate({
+        "cli": cli, "model": recorded.attempt.model, "provider": "replay", "script": tape,
+    })  # fmt: skip
+    host = Host(home=tmp_path / "home", settings=Settings.model_validate({}), secrets=Secrets())
+    again = attempt(build_agents({"it": config}, host, gateway)["it"])
+    assert (again.attempt.outcome, again.calc) == (Outcome.DONE, FIXED)
+    assert again.attempt.message == recorded.attempt.message
+    assert again.attempt.usage == recorded.attempt.usage
