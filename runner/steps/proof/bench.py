@@ -43,7 +43,7 @@ data_file = {_OURS}/data/coverage
 [report]
 ignore_errors = true
 exclude_lines =
-    (?i)#\\s*pragma[:\\s]?\\s*no\\s*cover
+    #\\s*(pragma|PRAGMA)[:\\s]?\\s*(no|NO)\\s*(cover|COVER)
     ^\\s*(el)?if (\\w+\\.)?TYPE_CHECKING\\b
     ^\\s*@(\\w+\\.)?overload\\b
     ^\\s*\\.\\.\\.\\s*$

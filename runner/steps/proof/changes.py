@@ -87,7 +87,7 @@ class TestChanges:
         if base is None or head is None:
             return None
         fresh = [n for n in head.tests if n not in base.tests]
-        like = head.most_like(base.text(name), fresh)
+        like = base.most_like(name, head, fresh)
         return f"{path}::{like}" if like is not None else None
 
     def line(self, test: str) -> int | None:

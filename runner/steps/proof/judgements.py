@@ -187,7 +187,7 @@ def green(trial: Trial) -> Judged:
         if not _passes(trial.base, test) or trial.changes.edited(test) or _passes(trial.kept, test)
     ]
     if trial.goal is Goal.TEST and not any(
-        test not in trial.base.tests or trial.changes.edited(test) for test in head.passed
+        test not in trial.base.tests or trial.changes.edited(test) for test in head.tests
     ):
         findings.append(
             Finding(
@@ -206,11 +206,11 @@ def green(trial: Trial) -> Judged:
 
 
 def coverage(trial: Trial) -> Covered | None:
-    """Which lines the tests ran, before and after; None where the base has no coverage, so nothing can be asked."""
+    """Which lines the tests ran, before and after; None where the base has none to compare with."""
     policy, head = trial.policy.coverage, trial.head
-    if trial.base.lines is None:
+    before = total(trial.base.lines or {}, trial.tests)
+    if trial.base.lines is None or not before.run:
         return None
-    before = total(trial.base.lines, trial.tests)
     if head.lines is None:
         words = "coverage was measured on the base, and could not be measured on the patch"
         return Covered(_check("coverage", Verdict.INCONCLUSIVE, words, head, {}), before=before)

@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import PurePosixPath
 
 _ALIKE = 0.6
+_SHARED = 0.5
 
 _Function = (ast.FunctionDef, ast.AsyncFunctionDef)
 _Scope = ast.Module | ast.ClassDef
@@ -80,9 +81,21 @@ class TestModule:
             seen.add(used)
         return "\n".join([*parts[:1], *sorted(parts[1:])])
 
-    def most_like(self, source: str, among: Iterable[str]) -> str | None:
-        """The one of `among` whose text is most like `source`, if it is alike enough to have taken its place."""
-        scored = [(difflib.SequenceMatcher(None, source, self.text(name)).ratio(), name) for name in among]
+    def uses(self, name: str) -> frozenset[str]:
+        """Names of functions and values that a test uses."""
+        node = self._find(name)
+        inner = [n for n in ast.walk(node) if isinstance(n, (ast.Name, ast.Attribute))] if node is not None else []
+        return frozenset(n.id if isinstance(n, ast.Name) else n.attr for n in inner)
+
+    def most_like(self, name: str, other: TestModule, among: Iterable[str]) -> str | None:
+        """The one of `among` in `other` that took the place of test `name`: alike in text, and of the same things."""
+        scored = []
+        for candidate in among:
+            mine, theirs = self.uses(name), other.uses(candidate)
+            if len(mine & theirs) >= _SHARED * len(mine | theirs):
+                scored.append(
+                    (difflib.SequenceMatcher(None, self.text(name), other.text(candidate)).ratio(), candidate)
+                )
         best = max(scored, default=(0.0, ""))
         return best[1] if best[0] >= _ALIKE else None
 

@@ -97,7 +97,7 @@ def test_breaking_another_test(gate: Gate) -> None:
     breaking = FIXED.replace("value > best", "value < best")
     report = gate(BASE, {"stats.py": breaking, "tests/test_stats.py": NEW_TEST})
     assert report.verdict is Verdict.FAILED
-    assert no(report).keys() == {"tests.regression"}
+    assert no(report).keys() == {"tests.regression", "coverage.total"}
     assert "test_largest " in no(report)["tests.regression"]
     assert report.evidence.tests is not None
     assert report.evidence.tests.regressions == ("tests/test_stats.py::test_largest",)
@@ -122,7 +122,7 @@ def test_skipping_a_test(gate: Gate) -> None:
     skipping = NEW_TEST.replace("def test_largest():", "@pytest.mark.skip\ndef test_largest():")
     report = gate(BASE, {"stats.py": FIXED, "tests/test_stats.py": skipping})
     assert report.verdict is Verdict.FAILED
-    assert no(report).keys() == {"tests.skipped"}
+    assert no(report).keys() == {"tests.skipped", "coverage.total"}
 
 
 def test_a_test_rewritten_with_the_behaviour_is_shown_to_the_reviewer(gate: Gate) -> None:
