@@ -104,12 +104,12 @@ def container_ci(
             done = box.exec(["sh", "-c", f"exec 2>&1\n{command}"], timeout=timeout, env={"CI": "true"})
         text = (done.stdout + done.stderr).decode(errors="replace")
         if done.timed_out:
-            return "timed_out", f"`{command}` took longer than {timeout:.0f} s", text
+            return "timed_out", f"{command} took longer than {timeout:.0f} s", text
         if done.truncated:
-            return "failure", f"`{command}` printed more than it may", text
+            return "failure", f"{command} printed more than it may", text
         if done.exit_code == 0:
-            return "success", f"`{command}` passed in {done.seconds:.1f} s", text
-        return "failure", f"`{command}` ended with exit code {done.exit_code}", text
+            return "success", f"{command} passed in {done.seconds:.1f} s", text
+        return "failure", f"{command} ended with exit code {done.exit_code}", text
 
     return ci
 

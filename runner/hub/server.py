@@ -18,6 +18,7 @@ from runner.hub.bare import Bare, Change
 from runner.hub.ci import CiWorker
 from runner.hub.githttp import GitHttp
 from runner.hub.graphql import GraphQl
+from runner.hub.pages import Pages
 from runner.hub.rest.dispatch import Rest
 from runner.hub.site import Ci, Site
 from runner.hub.store import Repo, User
@@ -42,7 +43,11 @@ class Hub:
         self.site = Site(root)
         self._worker = CiWorker(self.site, ci) if ci is not None else None
         self._rest = Rest(self.site, limit=rate_limit)
-        routes = [*self._rest.routes(), *GraphQl(self.site, self._rest.meter).routes(), *GitHttp(self.site).routes()]
+        # Git before pages: /OWNER/NAME/info/refs; pages last, as /OWNER/NAME takes all that is left.
+        graphql = GraphQl(self.site, self._rest.meter)
+        routes = [
+            *self._rest.routes(), *graphql.routes(), *GitHttp(self.site).routes(), *Pages(self.site).routes(),
+        ]  # fmt: skip
         self.app: ASGIApp = Starlette(routes=routes)
         self.url: str | None = None
         self._server: _Server | None = None

@@ -132,6 +132,7 @@ BEYOND = (
     "labels → 200: request: ['urgent'] is not valid",  # PyGithub sends the short form
     "protection/required_",  # the checker takes the longer path for a branch's name
     "Abstract type 'Actor' must resolve",
+    "git/refs/heads/main → 422: status 422 has no body",
     "deployments → 409: status 409 has no body",  # GitHub says why
 )
 
