@@ -16,7 +16,7 @@ from github import Github
 
 from runner.errors import AutomendError
 from runner.github.ci import required_by
-from runner.github.connection import connect
+from runner.github.connection import Reader, connect
 from runner.github.failures import FORBIDDEN, GONE, NOT_FOUND, UNAUTHORIZED, Failure, told
 from runner.github.forge import GitHubForge
 from runner.github.shapes import checked_repo, checked_token
@@ -54,6 +54,7 @@ class _Examination:
         self.hopeless = False
         self._token, self._api_url = token, api_url
         self._github: Github = connect(token=token, api_url=api_url, timeout=10, retries=1, patience=5.0)
+        self._reader = Reader(self._github.requester)
         self._forge = GitHubForge(
             token=token, api_url=api_url, server_url=server_url, timeout=10, retries=1, patience=5.0
         )
@@ -225,8 +226,7 @@ class _Examination:
 
     def _get(self, path: str, **parameters: Any) -> Any:
         with self._told(f"reading {path}"):
-            _, data = self._github.requester.requestJsonAndCheck("GET", path, parameters=parameters)
-            return data
+            return self._reader.get(path, **parameters)
 
     def _optional(self, path: str) -> Any:
         """The JSON at `path`, or None where it is not there or not for us."""
