@@ -48,3 +48,7 @@ demo *args:
 # Write requirements.lock anew from pyproject.toml; `just lock --upgrade` takes newer versions
 lock *args:
     uv pip compile --quiet --universal --generate-hashes --no-header --group dev "$@" -o requirements.lock pyproject.toml
+
+# Draw docs/demo.svg from a real run of the demo
+picture:
+    COLUMNS=104 TTY_COMPATIBLE=1 TTY_INTERACTIVE=0 ./demo < /dev/null | COLUMNS=104 {{ bin }}/python .ci/picture.py docs/demo.svg
