@@ -327,7 +327,8 @@ def test_trees_that_came_another_way_are_looked_at_too(mirror: Mirror, put: Put)
 def test_ignoring_agrees_with_git(mirror: Mirror, source: Any) -> None:
     patterns = {
         ".gitignore": b"*.pyc\n!keep.pyc\nbuild/\n/root\ndoc/*.txt\n**/cache\nlogs/**\n\\#x\n!/logs/keep\na/**/z\n"
-        b"trail \\ \n[ab].o\n*.tmp\n!important/*.tmp\nfoo/bar\n",
+        b"trail \\ \n[ab].o\n*.tmp\n!important/*.tmp\nfoo/bar\n"
+        b"q[!a-c]\nw[[:digit:]]\ne\\*\nr[\nt\\\ny[z-a]\nu[]-]\ni[\\]]\no[[:nope:]]\np[a-]\n??long\nx**/b\n",
         "sub/.gitignore": b"!x.pyc\nonly\n/here\n",
         "sub/deep/.gitignore": b"*\n!.gitignore\n!yes\n",
     }
@@ -335,7 +336,8 @@ def test_ignoring_agrees_with_git(mirror: Mirror, source: Any) -> None:
     mirror.fetch(str(source.path), ref=None, auth={})
     folders = ["", "sub/", "sub/deep/", "build/", "x/build/", "doc/", "doc/in/", "cache/", "q/cache/", "logs/", "a/",
                "a/b/c/", "important/", "foo/", "x/foo/", "root/", "sub/root/"]  # fmt: skip
-    leaves = ["x.pyc", "keep.pyc", "root", "a.txt", "cache", "keep", "#x", "z", "a.o", "c.o", "t.tmp", "only", "here",
+    leaves = ["qa", "qd", "w1", "wx", "e*", "ex", "r[", "t\\", "ya", "u]", "u-", "i]", "on", "p-", "xxlong", "b",
+              "x.pyc", "keep.pyc", "root", "a.txt", "cache", "keep", "#x", "z", "a.o", "c.o", "t.tmp", "only", "here",
               "yes", "no", "bar", "build"]  # fmt: skip
     wanted = [f + leaf for f in folders for leaf in leaves]
     asked = "\0".join(wanted).encode() + b"\0"
