@@ -8,6 +8,14 @@ from runner.model import Base, Finding, Verdict
 from sandbox.api import OutputTooLargeError, Sandbox
 
 
+# What running tests and tools leaves behind, and no repository wants: dropped (and listed) even where the base's own
+# .gitignore does not name it. The repository overrules it by having such a file in the base.
+LITTER = (
+    "__pycache__/", "*.py[co]", ".pytest_cache/", ".mypy_cache/", ".ruff_cache/", ".hypothesis/", ".coverage",
+    ".coverage.*", "htmlcov/", "*.egg-info/", "node_modules/", ".nyc_output/", ".DS_Store",
+)  # fmt: skip
+
+
 def collect(mirror: Mirror, box: Sandbox, base: Base) -> Imported:
     """Take the workspace out. What cannot be taken is a finding, so that the agent hears of it.
 
@@ -15,7 +23,7 @@ def collect(mirror: Mirror, box: Sandbox, base: Base) -> Imported:
         DockerError: the engine failed.
     """
     try:
-        return import_tar(mirror, box.get_tree(), base_tree=base.tree)
+        return import_tar(mirror, box.get_tree(), base_tree=base.tree, also_ignored=LITTER)
     except OutputTooLargeError as e:
         finding = Finding(
             rule="tree.size",

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from runner.errors import GitError
 from runner.git.diff import hunks, read_patch
+from runner.git.importing import examine
 from runner.git.mirror import Mirror
 from runner.git.trees import paths, read
 from runner.model import Check, Evidence, Finding, Goal, Patch, Report, Verdict
@@ -74,11 +75,12 @@ def judge(
     try:
         patch = read_patch(mirror, base_tree, head_tree, dropped=dropped)
         case = _case(mirror, patch, goal, policy, project)
+        odd = examine(mirror, base_tree, head_tree)
     except GitError as e:
         finding = Finding(rule="tree.unreadable", verdict=Verdict.ERROR, message=e.message, remedy=e.remedy)
         patch = Patch(base_tree=base_tree, head_tree=head_tree, dropped=dropped)
         return _report(patch, (*extra_findings, finding), (), evidence, begun)
-    findings = (*extra_findings, *evaluate(policy, case))
+    findings = (*extra_findings, *odd, *evaluate(policy, case))
     evidence = evidence.model_copy(update={"limits": _limits(policy, patch)})
     if sandboxes is None or any(f.verdict is not Verdict.PASSED for f in findings):
         return _report(patch, findings, (), evidence, begun)
