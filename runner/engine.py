@@ -178,7 +178,7 @@ class Engine:
         try:
             gone = self._house.sandboxes.reap()
         except Exception as e:  # noqa: BLE001 - the engine may be down; a run that needs it will say so
-            log.warning("could not look for leftover containers: %s", e)
+            log.info("could not look for leftover containers: %s", e)
             return
         if gone:
             log.info("removed what a killed process left: %s", ", ".join(gone))

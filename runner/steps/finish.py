@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from runner.errors import AutomendError, Inconclusive, ProviderError, Refused, Stopped
 from runner.model import Outcome, Run, RunStatus, Verdict
 from runner.steps.house import House, base_of
 from runner.steps.revert import back_in_words
+from sandbox.api import SandboxError
+
+log = logging.getLogger(__name__)
 
 _STATUS = {
     Verdict.PASSED: (RunStatus.JUDGED, 0),
@@ -78,7 +82,10 @@ def failed(house: House, run_id: str, error: dict[str, Any]) -> str:
     said = AutomendError.from_json(error)
     words = f"{said.message} — {said.remedy}" if said.remedy else said.message
     run = house.store.run(run_id)
-    house.sandboxes.reap(run=run_id)
+    try:
+        house.sandboxes.reap(run=run_id)
+    except SandboxError as e:  # often the very reason why it failed; the next engine reaps what is left
+        log.info("could not look for what run %s left: %s", run_id, e.message)
     if run.pull is not None and run.merge_sha is None:
         house.store.finish(run_id, RunStatus.PROPOSED, f"could not go on: {words}", exit_code=said.exit_code)
         return words
