@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, Concatenate, ParamSpec, TypeVar, get_type_hints
 
@@ -30,12 +32,19 @@ R = TypeVar("R")
 _PATIENCE = (2, 10, 30, 60, 300, 600, 900)
 
 _house: House | None = None
+_at_work: Counter[str] = Counter()
+_counting = threading.Lock()
 
 
 def move_in(house: House) -> None:
     """Give the steps what they work with; once per process, before the engine starts."""
     global _house  # noqa: PLW0603 - the library registers workflows globally, so what they use is global too
     _house = house
+
+
+def at_work(run: str) -> bool:
+    """Whether a step of a run is being done in this process now."""
+    return _at_work[run] > 0
 
 
 def house() -> House:
@@ -95,6 +104,15 @@ async def _checkpointed(body: Callable[..., R], run: str, args: tuple[Any, ...],
     key = f"{DBOS.workflow_id}/{DBOS.step_id}/{name}"
 
     def once() -> dict[str, Any]:
+        with _counting:
+            _at_work[run] += 1
+        try:
+            return done()
+        finally:
+            with _counting:
+                _at_work[run] -= 1
+
+    def done() -> dict[str, Any]:
         began = time.monotonic()
         try:
             value = body(house(), run, *args, **kwargs)

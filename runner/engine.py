@@ -14,6 +14,7 @@ import logging
 import os
 import secrets
 import threading
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,9 +26,10 @@ from dbos import DBOS, DBOSClient, DBOSConfig, EnqueueOptions
 from runner import checkpoint, pipeline
 from runner.errors import AutomendError
 from runner.model import Run, RunStatus
-from runner.steps import review
+from runner.steps import propose, review
 from runner.steps.house import House
 from runner.store import Assignment
+from sandbox.api import SandboxError
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +39,8 @@ _VERSION = "automend-1"
 _QUEUES = {"propose": "work", "revise": "work", "land": "land"}
 """Which queue a workflow goes to. Both are partitioned by repository: one job and one landing at a time in each."""
 
-_BROKEN = {"ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"}
+_BROKEN = {"ERROR", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"}
+_INTERRUPTED_SECONDS = 30.0
 
 WORKFLOWS = (pipeline.propose_change, pipeline.revise_change, pipeline.land_change)
 
@@ -88,7 +91,9 @@ class Engine:
             return
         known = DBOS.list_workflows(workflow_ids=list(wanted), load_input=False, load_output=False)
         for workflow in known:
-            if workflow.status in _BROKEN:
+            if workflow.status == "CANCELLED":
+                self._house.store.finish(wanted[workflow.workflow_id].run, RunStatus.STOPPED, "interrupted", exit_code=130)
+            elif workflow.status in _BROKEN:
                 words = f"the workflow {workflow.workflow_id} broke: {workflow.status}"
                 self._house.store.finish(wanted[workflow.workflow_id].run, RunStatus.FAILED, words, exit_code=3)
         for name in wanted.keys() - {w.workflow_id for w in known}:
@@ -155,11 +160,23 @@ class Engine:
     def cancel(self, run_id: str) -> None:
         """Stop a run that a person interrupted: its workflow, in whichever process, and every container of it."""
         client = self._client or DBOSClient(system_database_engine=_database(self._url))
-        for wanted in self._house.store.assignments():
-            if wanted.run == run_id:
-                client.cancel_workflow(wanted.id)
+        wanted = [w.id for w in self._house.store.assignments() if w.run == run_id]
         self._house.store.finish(run_id, RunStatus.STOPPED, "interrupted", exit_code=130)
-        self._house.sandboxes.reap(run=run_id)
+        for workflow in wanted:
+            client.cancel_workflow(workflow)
+        # A step is not cut short: without its container it ends soon, and then it makes no new one.
+        until = time.monotonic() + _INTERRUPTED_SECONDS
+        while checkpoint.at_work(run_id) and time.monotonic() < until:
+            self._clear(run_id)
+            time.sleep(0.2)
+        self._clear(run_id)
+        try:
+            propose.withdraw(self._house, run_id)
+        except AutomendError as e:
+            log.warning("the branch of run %s may be left: %s", run_id, e.message)
+        run = self._house.store.run(run_id)
+        opened = f"; {run.pull.url} was opened already" if run.pull is not None else ""
+        self._house.store.finish(run_id, RunStatus.STOPPED, f"interrupted{opened}", exit_code=130)
 
     def close(self) -> None:
         """Stop. What is unfinished is recovered by the next engine."""
@@ -173,6 +190,12 @@ class Engine:
         self._lock = None
 
     # ── inside ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _clear(self, run_id: str) -> None:
+        try:
+            self._house.sandboxes.reap(run=run_id)
+        except SandboxError as e:
+            log.info("could not look for containers of run %s: %s", run_id, e.message)
 
     def _reap(self) -> None:
         try:

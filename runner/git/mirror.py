@@ -184,6 +184,27 @@ class Mirror(BareRepository):
                 return
             raise remotes.explain(e, source) from e
 
+    def withdraw(self, remote: str, *, commit: str, branch: str, auth: Mapping[str, str]) -> bool:
+        """Delete a branch of `remote` that is still at `commit`; False where it is not (any more).
+
+        Raises:
+            RepositoryError: there is no such repository, or the branch may not be written.
+            GitError: the network, the server or git failed.
+        """
+        name = f"refs/heads/{branch}"
+        self._check_name(name)
+        source = remotes.locate(remote)
+        if self.remote_sha(remote, name, auth) != commit:
+            return False
+        try:
+            self.git(
+                "push", "--quiet", "--no-verify", "--recurse-submodules=no", f"--force-with-lease={name}:{commit}",
+                "--", source.address, f":{name}", env=auth, timeout=_FETCH_SECONDS,
+            )  # fmt: skip
+        except GitFailed as e:
+            raise remotes.explain(e, source) from e
+        return True
+
     def _fetch(self, source: remotes.Source, refspec: str, auth: Mapping[str, str]) -> None:
         try:
             self.git(

@@ -8,6 +8,7 @@ from typing import Any
 from runner.errors import AutomendError, Inconclusive, ProviderError, Refused, Stopped
 from runner.model import Outcome, Run, RunStatus, Verdict
 from runner.steps.house import House, base_of
+from runner.steps.propose import withdraw
 from runner.steps.revert import back_in_words
 from sandbox.api import SandboxError
 
@@ -89,6 +90,10 @@ def failed(house: House, run_id: str, error: dict[str, Any]) -> str:
     if run.pull is not None and run.merge_sha is None:
         house.store.finish(run_id, RunStatus.PROPOSED, f"could not go on: {words}", exit_code=said.exit_code)
         return words
+    try:
+        withdraw(house, run_id)
+    except AutomendError as e:
+        words += f"; branch {run.branch} was left behind ({e.message})"
     kinds = {Stopped: RunStatus.STOPPED, Refused: RunStatus.REFUSED, Inconclusive: RunStatus.INCONCLUSIVE}
     house.store.finish(run_id, kinds.get(type(said), RunStatus.FAILED), words, exit_code=said.exit_code)
     return words

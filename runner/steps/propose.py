@@ -74,6 +74,21 @@ def open_pull(house: House, run_id: str) -> PullRequest:
     return pull
 
 
+def withdraw(house: House, run_id: str) -> None:
+    """Take the branch back that no pull request came of; nothing where there is none, or somebody wrote to it.
+
+    Raises:
+        AutomendError: the git server or the forge failed.
+    """
+    run = house.store.run(run_id)
+    if run.pull is not None or run.head_sha is None or run.branch is None:
+        return
+    base = base_of(run)
+    auth = house.auth(base.forge)
+    house.mirror(base.remote).withdraw(base.remote, commit=run.head_sha, branch=run.branch, auth=auth)
+    house.store.update(run_id, head_sha=None)
+
+
 def answer(house: House, run_id: str) -> PullRequest:
     """Say under the pull request what a revision changed, and bring its evidence up to date."""
     run = house.store.run(run_id)
