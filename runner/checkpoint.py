@@ -146,10 +146,7 @@ def _failed(run: str, key: str, name: str, error: AutomendError, began: float) -
 def in_words(value: object) -> tuple[Verdict | None, str, dict[str, Any]]:
     """A step's result as a line of the audit trail: verdict, words, data."""
     if isinstance(value, Report):
-        bad = [f.rule for f in value.findings if f.verdict is not Verdict.PASSED]
-        bad += [c.name for c in value.checks if c.verdict is not Verdict.PASSED]
-        size = f"{len(value.patch.files)} files, +{value.patch.added} −{value.patch.removed}"
-        return value.verdict, f"{value.verdict.value} ({size}){': ' + ', '.join(bad) if bad else ''}", _judged(value)
+        return value.verdict, _report_in_words(value), _judged(value)
     if isinstance(value, Attempt):
         verdict = Verdict.PASSED if value.outcome is Outcome.DONE else Verdict.FAILED
         words = f"attempt {value.number} by {value.agent}: {value.outcome.value}, {value.tool_calls} tool calls"
@@ -166,6 +163,22 @@ def in_words(value: object) -> tuple[Verdict | None, str, dict[str, Any]]:
         )
         return said, str(words), fields
     return None, "" if value is None else str(value), {}
+
+
+def _report_in_words(report: Report) -> str:
+    size = f"{len(report.patch.files)} files, +{report.patch.added} −{report.patch.removed}"
+    bad = Counter(f.rule for f in report.findings if f.verdict is not Verdict.PASSED)
+    bad.update(c.name for c in report.checks if c.verdict is not Verdict.PASSED)
+    if bad:
+        reasons = ", ".join(f"{name} ({times})" if times > 1 else name for name, times in bad.items())
+        return f"{report.verdict.value}: {reasons} · {size}"
+    shown = [report.verdict.value]
+    tests, coverage = report.evidence.tests, report.evidence.coverage
+    if tests is not None:
+        shown.append(f"{len(tests.red_to_green)} tests red → green, none of {tests.baseline_passed} lost")
+    if coverage is not None and coverage.after is not None:
+        shown.append(f"coverage {coverage.after:.0f} %")
+    return " · ".join([*shown, size])
 
 
 def _judged(report: Report) -> dict[str, Any]:

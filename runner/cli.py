@@ -345,7 +345,7 @@ def _follow(app: App, run: Run, *, quiet: bool) -> Run:
             def tell(moment: Moment) -> None:
                 line = screens.moment_line(moment)
                 if line is not None and not quiet:
-                    err.print(line)
+                    screens.tell(err, line)
 
             return app.follow(run.id, tell=tell, now=lambda words: status.update(escape(words or "…")))
     except KeyboardInterrupt:

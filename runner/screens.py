@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 
 from rich.console import Console, Group
@@ -68,10 +69,28 @@ def moment_line(moment: Moment) -> str | None:
     """One line of the trail as rich markup; None for what people need not see."""
     if moment.step in QUIET and moment.verdict is not Verdict.ERROR:
         return None
-    words = STEP_WORDS.get(moment.step, moment.step)
-    summary = escape(moment.summary.splitlines()[0][:300]) if moment.summary else ""
+    summary = moment.summary.splitlines()[0][:600] if moment.summary else ""
     sign = SIGN[moment.verdict if moment.verdict is not None else Verdict.PASSED]
-    return f" {sign} {words:<22} {summary} [dim]{duration(moment.seconds)}[/]"
+    return line(sign, STEP_WORDS.get(moment.step, moment.step), _short(summary), moment.seconds)
+
+
+def line(sign: str, words: str, result: str = "", seconds: float = 0.0) -> str:
+    """One thing that happened, as rich markup: a sign, what, how long, and how it went."""
+    return f" {sign} {words:<20} [dim]{duration(seconds):>7}[/]  {escape(result)}"
+
+
+def tell(console: Console, markup: str) -> None:
+    """Print a line: cut at the edge of a terminal, whole where nobody looks (a log, a pipe)."""
+    text = Text.from_markup(markup)
+    if console.is_terminal:
+        console.print(text, no_wrap=True, overflow="ellipsis", crop=True)
+    else:
+        console.print(text, soft_wrap=True)
+
+
+def _short(text: str) -> str:
+    """Hashes as people read them."""
+    return re.sub(r"\b([0-9a-f]{12})[0-9a-f]{20,28}\b", r"\1", text)
 
 
 def duration(seconds: float) -> str:
@@ -142,9 +161,9 @@ def show_run(console: Console, run: Run, trail: list[tuple[int, Moment]]) -> Non
     console.print(facts)
     console.print("\n[bold]Trail[/]")
     for _, moment in trail:
-        line = moment_line(moment)
-        if line is not None:
-            console.print(f"[dim]{moment.at:%H:%M:%S}[/]{line}", highlight=False)
+        markup = moment_line(moment)
+        if markup is not None:
+            tell(console, f"[dim]{moment.at.astimezone():%H:%M:%S}[/]{markup}")
     for tried in run.attempts:
         console.print(
             f"\n[bold]Attempt {tried.number}[/] {escape(tried.agent)} ({escape(tried.model)})", highlight=False

@@ -48,7 +48,7 @@ class Play:
 
     def line(self, sign: str, words: str, result: str = "", seconds: float = 0.0) -> None:
         """One thing that happened."""
-        self.console.print(f" {sign} {words:<22} {result} [dim]{screens.duration(seconds)}[/]", highlight=False)
+        screens.tell(self.console, screens.line(sign, words, result, seconds))
 
     def until(self, run_id: str, done: Callable[[Run], bool], *, seconds: float, waiting: str) -> Run:
         """Tell the run's trail as it grows, until something holds.
@@ -75,7 +75,7 @@ class Play:
             self.told[run_id] = number
             text = screens.moment_line(moment)
             if text is not None:
-                self.console.print(text, highlight=False)
+                screens.tell(self.console, text)
         status.update(escape(self.store.now(run_id) or waiting))
         return run
 
@@ -105,6 +105,8 @@ def play(
             _curtain(show, time.monotonic() - began)
             if keep:
                 _keep(show)
+            else:
+                console.print("[dim]`./demo --keep` leaves the forge running, to read the pull requests there.[/]")
     finally:
         stage.close()
     return 0 if landed and reverted else 1
@@ -134,9 +136,9 @@ def act_one(show: Play) -> bool:
     show.console.print(Rule("[bold]Act one: an error becomes a fix", align="left"))
     began = time.monotonic()
     status, answer = stage.request(dict(CART))
-    show.line("[red]✘[/]" if status != HTTPStatus.OK else "[green]✔[/]", "a customer asks", f"{status} {escape(answer[:80])}")
+    show.line(_sign(status == HTTPStatus.OK), "a customer asks", f"{status} {answer}")
     trace = _last_traceback(stage.log)
-    show.line("[red]✘[/]", "the log says", escape(symptom(trace)))
+    show.line("[red]✘[/]", "the log says", symptom(trace))
     with stage.customers():
         run = show.store.create(
             Job(
@@ -149,9 +151,9 @@ def act_one(show: Play) -> bool:
         landed = _to_the_end(show, run)
     status, answer = stage.request(dict(CART))
     show.line(
-        "[green]✔[/]" if status == HTTPStatus.OK else "[red]✘[/]",
+        _sign(status == HTTPStatus.OK),
         "the same request",
-        f"{status} {escape(answer[:80])}",
+        f"{status} {answer}",
         time.monotonic() - began,
     )
     return landed.status is RunStatus.LANDED and status == HTTPStatus.OK
@@ -175,7 +177,7 @@ def act_two(show: Play) -> bool:
         ended = _to_the_end(show, run)
     live = stage.live_release()
     back = live == before
-    show.line("[green]✔[/]" if back else "[red]✘[/]", "production", f"release {live[:12]}, as before" if back else live)
+    show.line(_sign(back), "production", f"release {live[:12]}, as before" if back else live)
     return ended.status is RunStatus.REVERTED and ended.revert_pull is not None and back
 
 
@@ -185,7 +187,6 @@ def _to_the_end(show: Play, run: Run) -> Run:
     proposed = show.until(run.id, lambda r: r.status in over or r.status.over, seconds=1800, waiting="queued")
     if proposed.pull is None or proposed.head_sha is None:
         return proposed
-    show.line("[cyan]→[/]", "read it at", proposed.pull.url)
     if show.interactive:
         password = show.stage.passwords[REVIEWER]
         show.console.print(
@@ -206,7 +207,11 @@ def _wait_for_ci(show: Play, run: Run) -> None:
             if ci.verdict is not Verdict.INCONCLUSIVE or time.monotonic() - began > 300:  # noqa: PLR2004 - seconds
                 break
             time.sleep(_POLL)
-    show.line(screens.SIGN[ci.verdict], "CI on the forge", escape(ci.summary), time.monotonic() - began)
+    show.line(screens.SIGN[ci.verdict], "CI on the forge", ci.summary, time.monotonic() - began)
+
+
+def _sign(good: bool) -> str:
+    return screens.SIGN[Verdict.PASSED if good else Verdict.FAILED]
 
 
 def _last_traceback(log: Path) -> str:
@@ -230,32 +235,35 @@ def _opening(agent: str, live: bool) -> str:
 
 
 def _curtain(show: Play, seconds: float) -> None:
-    table = Table(
-        "run", "ended", "attempts", "verdict", "requests", "tokens in / out", "pull request", "revert", box=None
-    )
-    for run_id in show.runs:
-        run = show.store.run(run_id)
-        requests = sum(a.usage.requests for a in run.attempts)
-        tokens = f"{sum(a.usage.input for a in run.attempts):,} / {sum(a.usage.output for a in run.attempts):,}"
+    runs = [show.store.run(run_id) for run_id in show.runs]
+    table = Table("run", "ended", "attempts", "verdict", "requests", "tokens in", "out", "PR", "revert", box=None)
+    for run in runs:
         table.add_row(
             run.id,
             f"[{screens.COLOUR[run.status]}]{run.status.value}[/]",
             str(len(run.attempts)),
             run.report.verdict.value if run.report else "–",
-            str(requests),
-            tokens,
-            run.pull.url if run.pull else "–",
-            run.revert_pull.url if run.revert_pull else "–",
+            str(sum(a.usage.requests for a in run.attempts)),
+            f"{sum(a.usage.input for a in run.attempts):,}",
+            f"{sum(a.usage.output for a in run.attempts):,}",
+            f"#{run.pull.number}" if run.pull else "–",
+            f"#{run.revert_pull.number}" if run.revert_pull else "–",
         )
     show.console.print(Rule(f"[bold]{screens.duration(seconds)} for both acts", align="left"))
     show.console.print(table)
 
 
 def _keep(show: Play) -> None:
+    stage = show.stage
+    pulls = [pull for run in map(show.store.run, show.runs) for pull in (run.pull, run.revert_pull) if pull]
+    for pull in pulls:
+        show.console.print(f" {pull.url}  [dim]{escape(pull.title)}[/]", highlight=False)
     show.console.print(
-        f"\nThe forge stays at {show.stage.hub_url}/{REPO} (user {REVIEWER}, password "
-        f"{show.stage.passwords[REVIEWER]}), the shop at http://127.0.0.1:{show.stage.port}/health.\n"
-        f"Look around with AUTOMEND_HOME={show.stage.host.home} automend status --all. Ctrl-C ends it."
+        f"\nThe forge: {stage.hub_url}/{REPO} (log in as {REVIEWER} with {stage.passwords[REVIEWER]})\n"
+        f"The shop:  http://127.0.0.1:{stage.port}/health\n"
+        f"The runs:  AUTOMEND_HOME={stage.host.home} automend show {show.runs[0]}\n"
+        "Ctrl-C ends it.",
+        highlight=False,
     )
     with contextlib.suppress(KeyboardInterrupt):
         threading.Event().wait()

@@ -7,7 +7,6 @@ from runner.git.mirror import Mirror
 from runner.model import Base, Finding, Verdict
 from sandbox.api import OutputTooLargeError, Sandbox
 
-
 # What running tests and tools leaves behind, and no repository wants: dropped (and listed) even where the base's own
 # .gitignore does not name it. The repository overrules it by having such a file in the base.
 LITTER = (
