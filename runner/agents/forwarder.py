@@ -90,8 +90,8 @@ def run(command: list[str]) -> int:
         sys.stderr.write(f"automend-forward: {command[0]}: {error}\n")
         return NOT_FOUND_EXIT
     children.append(child)
-    for number in early:
-        child.send_signal(number)
+    for missed in early:
+        child.send_signal(missed)
     code = child.wait()
     return 128 - code if code < 0 else code
 

@@ -43,9 +43,14 @@ _OK, _BAD, _NOT_FOUND, _TOO_LARGE = 200, 400, 404, 413
 
 @dataclass(frozen=True)
 class Patience:
-    """How long the gateway waits for a provider, in seconds, and how often it asks."""
+    """How long the gateway waits for a provider, in seconds, and how often it asks.
+
+    `headers` is for the beginning of a stream, `whole` for an answer that comes in one piece, `stall` for the time
+    between two pieces of a stream.
+    """
 
     headers: float = 120.0
+    whole: float = 600.0
     stall: float = 240.0
     tries: int = 4
     first_wait: float = 1.0
@@ -78,6 +83,7 @@ class Exchange:
     stripped: list[str] = field(default_factory=list)
     meter: Meter = field(default_factory=Meter)
     note: str = ""
+    patience: float = 0.0
     settled: bool = False
     started: float = field(default_factory=time.monotonic)
 
@@ -147,12 +153,17 @@ class OpenDoor:
         refusal = self._ledger.admit()
         if refusal is not None:
             raise RefusedError(_BAD, f"automend: {refusal}", note=refusal)
-        clean, exchange.stripped = self._speech.clean(body, self._model)
+        try:
+            clean, exchange.stripped = self._speech.clean(body, self._model)
+            data = json.dumps(clean).encode()
+        except RecursionError:
+            raise RefusedError(_BAD, "the request is nested too deeply") from None
         # claude asks `/v1/messages?beta=true`; no other query means anything here.
         wanted = f"{path}?beta=true" if scope.get("query_string") == b"beta=true" else path
         headers = _headers(scope)
         gone = asyncio.ensure_future(_disconnected(receive))
-        work = asyncio.ensure_future(self._answer(wanted, headers, json.dumps(clean).encode(), send, exchange))
+        exchange.patience = self._patience.headers if clean.get("stream") is True else self._patience.whole
+        work = asyncio.ensure_future(self._answer(wanted, headers, data, send, exchange))
         try:
             await asyncio.wait({gone, work}, return_when=asyncio.FIRST_COMPLETED)
             if not work.done():
@@ -199,7 +210,7 @@ class OpenDoor:
             exchange.tries = number
             wait = self._pause(number)
             try:
-                async with asyncio.timeout(min(self._patience.headers, self._ledger.seconds_left())):
+                async with asyncio.timeout(min(exchange.patience, self._ledger.seconds_left())):
                     attempt = await stack.enter_async_context(AsyncExitStack())
                     answer = await attempt.enter_async_context(self._upstream.exchange(path, headers, body))
                 if answer.status not in _OVERLOADED | _HOPELESS:
@@ -212,7 +223,7 @@ class OpenDoor:
                 wait = max(wait, _retry_after(answer))
                 await attempt.aclose()
             except TimeoutError:
-                why = f"no answer within {self._patience.headers:.0f} s"
+                why = f"no answer within {exchange.patience:.0f} s"
             except OSError as e:
                 why = redact(f"unreachable: {e}", self._upstream.secrets)
             last = number == self._patience.tries

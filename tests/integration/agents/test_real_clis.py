@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
+import socket
+import subprocess
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
@@ -196,3 +201,49 @@ def test_a_recorded_attempt_can_be_played_again(
     assert (again.attempt.outcome, again.calc) == (Outcome.DONE, FIXED)
     assert again.attempt.message == recorded.attempt.message
     assert again.attempt.usage == recorded.attempt.usage
+
+
+@pytest.fixture
+def address(tmp_path: Path) -> Iterator[Callable[[Path], str]]:
+    """A TCP address in front of a door, so that it can play the provider behind another gateway."""
+    with ExitStack() as stack:
+
+        def go(door: Path) -> str:
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", 0))
+                port = probe.getsockname()[1]
+            script = str(files("runner.agents").joinpath("forwarder.py"))
+            process = subprocess.Popen(
+                [sys.executable, "-I", script, str(door), str(port), "--", "sh", "-c", "echo ready; read x"],
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            )  # fmt: skip
+            stack.callback(process.communicate, b"\n", 10)
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"ready\n"
+            return f"http://127.0.0.1:{port}"
+
+        yield go
+
+
+@BOTH
+def test_with_a_key_over_http(  # noqa: PLR0917 - fixtures are passed by name
+    agent: Make, attempt: Try, cli: str, gateway: Gateway, address: Callable[[Path], str], tmp_path: Path
+) -> None:
+    """As with a real provider: the CLI, our gateway, HTTP with a key, and there an answer."""
+    with agent(cli, FIX).open_door("provider", 1, Budget()) as provider:
+        base = address(provider.socket)
+        kind = "openai" if cli == "codex" else "anthropic"
+        config = AgentConfig.model_validate({
+            "cli": cli, "model": "gpt-5.5" if cli == "codex" else "claude-sonnet-4-6", "provider": kind,
+        })  # fmt: skip
+        host = Host(
+            home=tmp_path / "home",
+            settings=Settings.model_validate({}),
+            secrets=Secrets.model_validate({f"{kind}_api_key": "the-key-of-the-host"}),
+            openai_base_url=f"{base}/v1",
+            anthropic_base_url=base,
+        )
+        done = attempt(build_agents({"it": config}, host, gateway)["it"])
+        assert (done.attempt.outcome, done.attempt.detail, done.calc) == (Outcome.DONE, "", FIXED)
+        assert provider.usage().requests == done.attempt.usage.requests == 3
+    assert "the-key-of-the-host" not in "".join(done.record)

@@ -56,7 +56,8 @@ def test_a_good_stream(reading: Reading, events: list[dict[str, Any]]) -> None:
 
 def test_codex_fails_in_the_providers_words() -> None:
     quoted = json.dumps({"error": {"message": "stop now"}})
-    failed = [{"type": "error", "message": quoted}, {"type": "turn.failed", "error": {"message": quoted}}]
+    error = {"type": "error", "message": quoted}
+    failed: list[dict[str, Any]] = [error, {"type": "turn.failed", "error": {"message": quoted}}]
     assert read(CodexReading(), failed).error == "stop now"
     assert read(CodexReading(), [{"type": "error", "message": "Reconnecting... 1/5"}]).error == "Reconnecting... 1/5"
     assert read(CodexReading(), [{"type": "error", "message": "x"}, {"type": "turn.completed"}]).error is None

@@ -133,7 +133,7 @@ def test_no_answer_in_time_is_asked_again(open_door: Open, provider: Provider) -
 
     class Slow(Reply):
         @property
-        def status(self) -> int:  # type: ignore[override]
+        def status(self) -> int:
             never.wait(10)
             return 200
 
@@ -141,10 +141,30 @@ def test_no_answer_in_time_is_asked_again(open_door: Open, provider: Provider) -
         def status(self, _: int) -> None: ...
 
     provider.replies = [Slow(), Reply(chunks=list(OPENAI_STREAM))]
-    client = open_door(patience=Patience(headers=0.2, tries=2, first_wait=0.01))
+    client = open_door(patience=Patience(headers=2, tries=2, first_wait=0.01))
     assert client.ask().status_code == 200
     assert len(provider.asked) == 2
     never.set()
+
+
+def test_an_answer_in_one_piece_may_take_longer(open_door: Open, provider: Provider) -> None:
+    def late() -> bytes:
+        threading.Event().wait(1)
+        return b"{}"
+
+    class Late(Reply):
+        @property
+        def status(self) -> int:
+            late()
+            return 200
+
+        @status.setter
+        def status(self, _: int) -> None: ...
+
+    provider.replies = [Late()]
+    client = open_door(patience=Patience(headers=0.1, whole=20, tries=1))
+    assert client.ask({"stream": False}).status_code == 200
+    assert client.ask({"stream": True}).status_code == 400
 
 
 # ── answers that break off ───────────────────────────────────────────────────────────────────────────────────
@@ -177,7 +197,7 @@ def test_a_stalled_answer_breaks_off(open_door: Open, provider: Provider) -> Non
         return b""
 
     provider.replies = [Reply(chunks=[OPENAI_STREAM[0], stall])]
-    client = open_door(patience=Patience(stall=0.2))
+    client = open_door(patience=Patience(stall=1))
     with pytest.raises(httpx.RemoteProtocolError):
         client.ask()
     done.set()
@@ -257,7 +277,7 @@ def test_the_time_budget_ends_a_stream(open_door: Open, provider: Provider) -> N
         return b""
 
     provider.replies = [Reply(chunks=[OPENAI_STREAM[0], stall])]
-    client = open_door(budget=Budget(wall_seconds=0.3))
+    client = open_door(budget=Budget(wall_seconds=3))
     with pytest.raises(httpx.RemoteProtocolError):
         client.ask()
     done.set()
@@ -267,7 +287,7 @@ def test_the_time_budget_ends_a_stream(open_door: Open, provider: Provider) -> N
 
 def test_time_is_over_before_the_provider_is_back(open_door: Open, provider: Provider) -> None:
     provider.replies = [Reply(503)]
-    client = open_door(budget=Budget(wall_seconds=1), patience=Patience(tries=9, first_wait=30, longest_wait=30))
+    client = open_door(budget=Budget(wall_seconds=5), patience=Patience(tries=9, first_wait=30, longest_wait=30))
     assert client.ask().status_code == 400
     assert (client.door.closed_because() or ("", ""))[0] == "budget"
 
@@ -316,6 +336,17 @@ def test_a_request_that_is_no_object_is_refused(open_door: Open, provider: Provi
     client = open_door()
     assert client.http.post("/v1/responses", content=content).status_code == 400
     assert provider.asked == []
+
+
+@BOTH
+def test_a_request_that_is_nested_too_deeply_is_refused(open_door: Open, provider: Provider, dialect: Dialect) -> None:
+    client = open_door(dialect)
+    field = "input" if dialect == "openai" else "messages"
+    nested = b'{"type": "message", "content": [' * 400 + b"]}" * 400
+    body = b'{"stream": true, "%s": [%s]}' % (field.encode(), nested)
+    assert json.loads(body)
+    answer = client.http.post(PATHS[dialect], content=body)
+    assert (answer.status_code, provider.asked) == (400, [])
 
 
 def test_a_request_that_is_too_large_is_refused(
