@@ -18,6 +18,8 @@ from runner.errors import GitError
 from runner.git.plumbing import GitFailed, run
 
 ZERO = "0" * 40
+ATTRIBUTES = "* !diff !text !eol !crlf !filter !ident !merge !working-tree-encoding !export-ignore !export-subst\n"
+"""Whatever a repository's own .gitattributes say: its bytes are shown, merged and exported as they are."""
 STATUSES = {"A": "added", "D": "removed", "M": "modified", "R": "renamed", "C": "copied", "T": "changed"}
 SHA = re.compile(r"[0-9a-f]{40}\Z")
 
@@ -233,7 +235,7 @@ class Bare:
         self.path.mkdir(parents=True, exist_ok=True)
         self.run("init", "--quiet", "--bare", f"--initial-branch={default_branch}", "--template=", str(self.path))
         (self.path / "info").mkdir(exist_ok=True)
-        (self.path / "info" / "attributes").write_text("* !diff !text !eol !filter !ident !merge !export-subst\n")
+        (self.path / "info" / "attributes").write_text(ATTRIBUTES)
 
     def move(self, ref: str, new: str, old: str | None = None) -> None:
         """Set a ref; with `old`, only if it is still there (`ZERO`: only if there is none).
@@ -291,7 +293,7 @@ class Bare:
             env = {"GIT_INDEX_FILE": str(Path(scratch) / "index")}
             if parent is not None:
                 self.run("read-tree", parent, env=env)
-            lines = []
+            lines, wanted = [], {}
             for change in changes:
                 if change.content is None:
                     if parent is None or self.entry(parent, change.path) is None:
@@ -302,8 +304,14 @@ class Bare:
                 mode = old.mode if old is not None and old.type == "blob" else "100644"
                 sha = self.line("hash-object", "-w", "--stdin", stdin=change.content)
                 lines.append(f"{mode} {sha}\t{change.path}\0")
+                wanted[change.path] = sha
             self.run("update-index", "-z", "--index-info", stdin="".join(lines).encode(), env=env)
             tree = self.line("write-tree", env=env)
+        # git passes over paths that it does not take (`.git/x`, `../x`) without failing.
+        there = {entry.path: entry.sha for entry in self.tree(tree, recursive=True)} if wanted else {}
+        for path, sha in wanted.items():
+            if there.get(path) != sha:
+                raise GitError(f"`{path}` is not a path that git takes")
         return self.commit_tree(tree, [parent] if parent is not None else [], message, who)
 
 

@@ -31,6 +31,9 @@ class CiWorker:
     def __init__(self, site: Site, ci: Ci) -> None:
         self.site, self.ci = site, ci
         self._waiting: queue.Queue[int | None] = queue.Queue()
+        self._left = 0
+        self._changed = threading.Condition()
+        self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         site.want_ci = self.want
 
@@ -39,13 +42,24 @@ class CiWorker:
         for repo in self.site.repos():
             for run in self.site.store.find(CheckRun, repo=repo.id):
                 if run.hub_ci and run.status != "completed":
-                    self._waiting.put(run.id)
+                    self._take_up(run.id)
         self._thread = threading.Thread(target=self._work, name="hub-ci", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
         """Take up nothing more. What runs now ends by itself; its check run is done again after a restart."""
+        self._stopping.set()
         self._waiting.put(None)
+
+    def settled(self, timeout: float) -> bool:
+        """Wait until nothing is waiting or running; whether that came about within so many seconds."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self._left == 0, timeout)
+
+    def _take_up(self, run_id: int) -> None:
+        with self._changed:
+            self._left += 1
+        self._waiting.put(run_id)
 
     def want(self, repo: Repo, sha: str) -> None:
         """Make sure that a commit has a CI run."""
@@ -53,17 +67,22 @@ class CiWorker:
             if any(run.hub_ci for run in self.site.store.find(CheckRun, repo=repo.id, parent=sha)):
                 return
             run = self.site.store.insert(CheckRun(repo=repo.id, sha=sha, name=NAME, author="hub-ci", hub_ci=True))
-        self._waiting.put(run.id)
+        self._take_up(run.id)
 
     def _work(self) -> None:
-        while (run_id := self._waiting.get()) is not None:
-            run = self.site.store.get(CheckRun, run_id)
-            if run is not None and run.status != "completed":
-                try:
+        while (run_id := self._waiting.get()) is not None and not self._stopping.is_set():
+            try:
+                run = self.site.store.get(CheckRun, run_id)
+                if run is not None and run.status != "completed":
                     self._run(run)
-                except Exception:
-                    # The thread must live on for the next commit; the run stays unfinished and is seen to be.
-                    log.exception("CI of %s was not finished", run.sha)
+            except Exception:
+                # The thread must live on for the next commit; the run stays unfinished and is seen to be.
+                if self._stopping.is_set():
+                    return
+                log.exception("CI of check run %d was not finished", run_id)
+            with self._changed:
+                self._left -= 1
+                self._changed.notify_all()
 
     def _run(self, run: CheckRun) -> None:
         repo = self.site.repo_by_id(run.repo)
@@ -116,4 +135,4 @@ def container_ci(
 
 def _checkout(git_dir: Path, sha: str) -> Iterator[bytes]:
     """The commit's files as a tar stream. The hub's `info/attributes` keep git from changing any."""
-    return stream(["archive", "--format=tar", sha], git_dir=git_dir)
+    return stream(["archive", "--format=tar", f"{sha}^{{tree}}"], git_dir=git_dir)

@@ -124,6 +124,10 @@ class Hub:
             pulls.synchronize(self.site, repo)
         return made
 
+    def ci_settled(self, timeout: float = 60.0) -> bool:
+        """Wait until no CI is waiting or running; whether that came about within so many seconds."""
+        return self._worker is None or self._worker.settled(timeout)
+
     def _git(self, full_name: str) -> tuple[Repo, Bare]:
         repo = self.site.repo(*_split(full_name))
         if repo is None:

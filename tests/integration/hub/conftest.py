@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -150,6 +151,13 @@ def world(tmp_path: Path) -> Iterator[World]:
     yield World(hub, hub.start(), work, checked)
     hub.stop()
     assert [v for v in checked.violations if not any(words in v for words in BEYOND)] == []
+
+
+@pytest.fixture
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 @pytest.fixture
