@@ -26,8 +26,9 @@ from dbos import DBOS, DBOSClient, DBOSConfig, EnqueueOptions
 from runner import checkpoint, pipeline
 from runner.errors import AutomendError
 from runner.model import Run, RunStatus
-from runner.steps import propose, review
+from runner.steps import judge, propose, review
 from runner.steps.house import House
+from runner.steps.tidy import tidy_papers
 from runner.store import Assignment
 from sandbox.api import SandboxError
 
@@ -92,7 +93,9 @@ class Engine:
         known = DBOS.list_workflows(workflow_ids=list(wanted), load_input=False, load_output=False)
         for workflow in known:
             if workflow.status == "CANCELLED":
-                self._house.store.finish(wanted[workflow.workflow_id].run, RunStatus.STOPPED, "interrupted", exit_code=130)
+                self._house.store.finish(
+                    wanted[workflow.workflow_id].run, RunStatus.STOPPED, "interrupted", exit_code=130
+                )
             elif workflow.status in _BROKEN:
                 words = f"the workflow {workflow.workflow_id} broke: {workflow.status}"
                 self._house.store.finish(wanted[workflow.workflow_id].run, RunStatus.FAILED, words, exit_code=3)
@@ -156,6 +159,9 @@ class Engine:
         except AutomendError as e:
             log.warning("run %s cannot be looked at: %s", run.id, e.message)
             self._house.store.say(run.id, f"cannot be looked at: {e.message}")
+        except Exception as e:  # one run that breaks us must not keep the others from landing
+            log.exception("run %s cannot be looked at", run.id)
+            self._house.store.say(run.id, f"cannot be looked at: internal error: {type(e).__name__}: {e}")
 
     def cancel(self, run_id: str) -> None:
         """Stop a run that a person interrupted: its workflow, in whichever process, and every container of it."""
@@ -199,7 +205,7 @@ class Engine:
 
     def _reap(self) -> None:
         try:
-            gone = self._house.sandboxes.reap()
+            gone = self._house.sandboxes.reap(keep=judge.gates_at_work(self._house))
         except Exception as e:  # noqa: BLE001 - the engine may be down; a run that needs it will say so
             log.info("could not look for leftover containers: %s", e)
             return
@@ -216,6 +222,7 @@ class Engine:
             DBOS.register_queue(queue, partition_concurrency=1, worker_concurrency=workers, polling_interval_sec=0.2)
         self._client = DBOSClient(system_database_engine=_database(self._url))
         self._recover()
+        self._tidy()
         self.submit()
 
     def _recover(self) -> None:
@@ -224,6 +231,19 @@ class Engine:
         dead = {w.executor_id for w in pending if w.executor_id and w.executor_id != DBOS.executor_id}
         if dead:
             DBOS._recover_pending_workflows(sorted(dead))  # noqa: SLF001 - no public way; version pinned, tested
+
+    def _tidy(self) -> None:
+        """Forget what nobody asks for any more: old papers, and checkpoints of workflows that ended long ago."""
+        days = timedelta(days=self._house.host.settings.run.keep_transcripts_days)
+        tidy_papers(self._house)
+        ended = DBOS.list_workflows(
+            status=["SUCCESS", "ERROR", "CANCELLED"],
+            end_time=(datetime.now(UTC) - days).isoformat(),
+            load_input=False,
+            load_output=False,
+        )
+        if ended:
+            DBOS.delete_workflows([w.workflow_id for w in ended])
 
     def _enqueue(self, wanted: Assignment) -> None:
         if self._client is None:

@@ -219,15 +219,12 @@ def test_a_run_that_is_killed_everywhere_lands_once(world):
 def test_a_change_that_is_taken_back_is_taken_back_once(world):
     world["handler"].bad = True
     store, run = begin(world)
-    live_through(
-        world, run, only="watch.after,revert,finish.reverted,rollback,revert_pull,deploy.deploy"
-    )
+    live_through(world, run, only="watch.after,revert,finish.reverted,rollback,revert_pull,deploy.deploy")
     places = world["deaths"].read_text().splitlines()
     assert {"rollback:while", "revert_pull:effect", "revert.propose_revert:done, not written"} <= set(places)
     final = store.run(run)
     assert final.status is RunStatus.REVERTED, final.reason
     assert (world["production"] / "deploys").read_text().split() == [final.merge_sha, world["first"]]
     assert (world["production"] / "current").read_text().strip() == world["first"]
-    reverts = [p for p in api(world, "pulls?state=open")]
-    assert [p["number"] for p in reverts] == [final.revert_pull.number]
+    assert [p["number"] for p in api(world, "pulls?state=open")] == [final.revert_pull.number]
     assert left_behind(world) == []

@@ -1,10 +1,10 @@
 import re
+from datetime import UTC, datetime
 
 import pytest
 
 from runner import messages
 from runner.model import Goal, Job, Run, RunStatus
-from datetime import UTC, datetime
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 
@@ -59,7 +59,7 @@ def test_a_fence_cannot_be_closed_from_inside():
 
 
 def test_the_title_is_the_jobs_and_says_what_failed():
-    log = 'Traceback (most recent call last):\n  File "x.py", line 1, in f\nKeyError: \'welcome10\'\n'
+    log = "Traceback (most recent call last):\n  File \"x.py\", line 1, in f\nKeyError: 'welcome10'\n"
     assert messages.title(run(context=log)) == "Fix KeyError: 'welcome10'"
     assert messages.title(run(title="Speed up @all closes #3", goal=Goal.IMPROVE)) == "Speed up all closes 3"
     assert messages.title(run()) == "Fix: a change by automend"

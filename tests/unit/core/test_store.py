@@ -39,9 +39,7 @@ def test_an_assignment_is_given_once(store):
     run = store.create(Job(repo="a/b"))
     assert store.assign(run.id, "land", status=RunStatus.LANDING, expecting=RunStatus.PROPOSED) is None
     store.finish(run.id, RunStatus.PROPOSED, "waiting")
-    first = store.assign(
-        run.id, "land", status=RunStatus.LANDING, expecting=RunStatus.PROPOSED, heard=("review:1",)
-    )
+    first = store.assign(run.id, "land", status=RunStatus.LANDING, expecting=RunStatus.PROPOSED, heard=("review:1",))
     assert first is not None
     assert first.generation == 2
     assert store.run(run.id).heard == ("review:1",)

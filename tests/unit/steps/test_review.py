@@ -55,7 +55,7 @@ class World:
         )
 
 
-def said(state, author="rita", sha=HEAD, can_write=True, number=1, body=""):
+def said(state, author="rita", *, sha=HEAD, can_write=True, number=1, body=""):
     return Review(id=number, author=author, state=state, commit_sha=sha, can_write=can_write, body=body)
 
 
