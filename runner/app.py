@@ -6,7 +6,7 @@ import hashlib
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -14,7 +14,7 @@ from pathlib import Path
 from runner.agents.catalog import build_agents
 from runner.agents.summary import build_summarizer
 from runner.agents.tools import agent_tools
-from runner.config import Host, RepoConfig
+from runner.config import Host, RepoConfig, read_repo_config
 from runner.engine import Engine
 from runner.errors import UsageError
 from runner.gateway import Gateway
@@ -28,11 +28,12 @@ from runner.ports import Deployer, Probe
 from runner.rollout.command import CommandDeployer
 from runner.rollout.health import HttpAndLogProbe
 from runner.steps.house import House
-from runner.steps.judge import judge_somebodys
+from runner.steps.judge import gate_name, judge_somebodys
 from runner.store import open_store
 from sandbox.docker import DockerSandboxes
 
 _FOLLOW_SECONDS = 0.15
+_LONGEST_CONTEXT = 200_000
 
 
 @dataclass(frozen=True)
@@ -59,13 +60,15 @@ class App:
             UsageError: the repository, policy or agent is not one.
             RepositoryError: the path is not a git repository.
         """
-        self.locate(job.repo)
+        where = self.locate(job.repo)
         load_policy(job.policy or self.host.settings.run.policy)
+        if job.repo_config is not None:
+            read_repo_config(Path(job.repo_config))
         for name in job.agents:
             if name not in self.house.agents:
                 known = ", ".join(sorted(self.house.agents))
                 raise UsageError(f"there is no agent `{name}`", remedy=f"configured: {known}")
-        return self.house.store.create(job)
+        return self.house.store.create(job.model_copy(update=_anywhere(job, where)))
 
     def follow(self, run_id: str, *, tell: Callable[[Moment], None], now: Callable[[str], None]) -> Run:
         """Watch a run until its present workflow ends. Becomes the engine if there is none (any more)."""
@@ -106,15 +109,17 @@ class App:
         policy: str | None,
         repo_config: str | None,
         static: bool,
+        name: str,
         progress: Callable[[str], None],
     ) -> Report:
-        """Judge somebody's patch without an agent.
+        """Judge somebody's patch without an agent. `name` is one of `gate_name`.
 
         Raises:
             UsageError: the patch does not apply, or a name is wrong.
             RepositoryError: there is no such repository or ref.
             DockerError: the engine is not there (a verdict of ERROR says so where it fails later).
         """
+        load_policy(policy or self.host.settings.run.policy)
         where = self.locate(repo)
         remote = str(where.path) if where.path is not None else where.remote
         auth = self.house.auth(where.forge) if where.path is None else {}
@@ -137,9 +142,20 @@ class App:
             policy=policy,
             config=self.house.config(names, repo_config),
             static=static,
-            name=f"gate-{os.getpid()}",
+            name=name,
             progress=progress,
         )
+
+    def gate_name(self) -> AbstractContextManager[str]:
+        """A name for one gate's containers, which no engine reaps while the context lasts."""
+        return gate_name(self.house)
+
+    def abandon_gate(self, name: str) -> None:
+        """Remove the containers of a gate that a person interrupted; its threads may still be making the next."""
+        for _ in range(20):
+            if not self.sandboxes.reap(run=name):
+                return
+            time.sleep(0.3)
 
     def diff(self, run: Run) -> str:
         """The text of a run's judged patch."""
@@ -196,6 +212,24 @@ def opened(host: Host) -> Iterator[App]:
         yield app
     finally:
         app.close()
+
+
+def _anywhere(job: Job, where: Location) -> dict[str, str]:
+    """What of a job depends on where it was asked for: another process, in another folder, may be the one to do it."""
+    update = {"context": _cut(job.context)}
+    if where.path is not None:
+        update["repo"] = str(where.path)
+    if job.policy is not None and Path(job.policy).expanduser().is_file():
+        update["policy"] = str(Path(job.policy).expanduser().absolute())
+    return update
+
+
+def _cut(text: str) -> str:
+    """Of a long log, its two ends."""
+    if len(text) <= _LONGEST_CONTEXT:
+        return text
+    half = _LONGEST_CONTEXT // 2
+    return f"{text[:half]}\n[… {len(text) - 2 * half} characters left out …]\n{text[-half:]}"
 
 
 def owner_name(home: Path) -> str:

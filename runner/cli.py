@@ -40,7 +40,9 @@ EXIT_OF_STATUS = {
     RunStatus.CLOSED: 1,
 }
 INTERRUPTED = 130
+_LARGEST_INPUT = 64 << 20
 
+log = logging.getLogger(__name__)
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 
@@ -117,7 +119,7 @@ def run_command(
     automend run --repo OWNER/NAME --context traceback.log
     automend run --repo . --goal improve --title "Speed up parsing" --dry-run
     """
-    text = context_file.read().decode("utf-8", "replace") if context_file is not None else ""
+    text = context_file.read(_LARGEST_INPUT).decode("utf-8", "replace") if context_file is not None else ""
     if not text.strip() and not title.strip():
         raise UsageError(
             "there is nothing to go by", remedy="give --context FILE (the error or the log), or --title, or both"
@@ -180,16 +182,25 @@ def gate_command(
     """
     if (patch_file is None) == (head is None):
         raise UsageError("give either --patch FILE or --head REF", remedy="one of the two, not both")
-    with opened(_host(context)) as app, err.status("judging", spinner="dots") as status:
+    patch = patch_file.read(_LARGEST_INPUT + 1) if patch_file is not None else None
+    if patch is not None and len(patch) > _LARGEST_INPUT:
+        raise UsageError(f"the patch is larger than {_LARGEST_INPUT >> 20} MiB", remedy="judge it with --head REF")
+    with (
+        opened(_host(context)) as app,
+        app.gate_name() as name,
+        err.status("judging", spinner="dots") as status,
+    ):
+        _on_interrupt(lambda: None if static else app.abandon_gate(name))
         report = app.gate(
             repo=repo,
             base=base,
             head=head,
-            patch=patch_file.read() if patch_file is not None else None,
+            patch=patch,
             goal=Goal(goal),
             policy=policy,
             repo_config=repo_config,
             static=static,
+            name=name,
             progress=lambda words: status.update(escape(words)),
         )
     if as_json:
@@ -299,7 +310,10 @@ def init_command(path: Path, force: bool) -> None:
     """Write a settings file with every key explained, all of them commented out."""
     if path.exists() and not force:
         raise UsageError(f"{path} exists", remedy="`--force` overwrites it")
-    path.write_text(template(), encoding="utf-8")
+    try:
+        path.write_text(template(), encoding="utf-8")
+    except OSError as e:
+        raise UsageError(f"{path} cannot be written: {e.strerror}", remedy="name a file in a folder you own") from e
     out.print(f"Wrote {escape(str(path))}. `automend doctor` checks what else is needed.")
 
 
@@ -338,7 +352,7 @@ def hub_command(root: Path, port: int) -> None:
 
 def _follow(app: App, run: Run, *, quiet: bool) -> Run:
     if not quiet:
-        err.print(f"run [bold]{run.id}[/]  [dim]`automend show {run.id}` tells the story later[/]")
+        err.print(f"run [bold]{run.id}[/]  [dim]later: automend show {run.id}[/]")
     try:
         with err.status("queued", spinner="dots") as status:
 
@@ -349,6 +363,8 @@ def _follow(app: App, run: Run, *, quiet: bool) -> Run:
 
             return app.follow(run.id, tell=tell, now=lambda words: status.update(escape(words or "…")))
     except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        err.print("[dim]stopping, and clearing up[/]")
         app.engine.cancel(run.id)
         err.print(f"interrupted; run {run.id} is stopped, nothing of it is left running")
         _leave(INTERRUPTED)
@@ -403,6 +419,21 @@ def _tell_change(run: Run, words: str) -> None:
     err.print(f"{run.id} [{screens.COLOUR[run.status]}]{run.status.value}[/] {escape(words)}")
 
 
+def _on_interrupt(clear_up: Callable[[], None]) -> None:
+    """On Ctrl-C: clear up, and end at once. An exception would have to wait for threads that wait for tests."""
+
+    def stop(_number: int, _frame: object) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            clear_up()
+        except SandboxError as e:
+            err.print(f"[yellow]containers may be left:[/] {escape(e.message)}")
+        err.print("interrupted")
+        _leave(INTERRUPTED)
+
+    signal.signal(signal.SIGINT, stop)
+
+
 def _leave(code: int) -> NoReturn:
     """End now: threads of a step that was cut short must not keep the process alive."""
     sys.stdout.flush()
@@ -435,13 +466,24 @@ def _guarded(command: Callable[[], object]) -> int:
         return INTERRUPTED
     except (AutomendError, SandboxError) as raised:
         error = raised if isinstance(raised, AutomendError) else DockerError(raised.message, remedy=raised.remedy)
-        err.print(f"[red]automend:[/] {escape(error.message)}")
-        if error.remedy:
-            err.print(f"[dim]→ {escape(error.remedy)}[/]")
+        _tell_error(error)
         return error.exit_code
     except BrokenPipeError:
         return 0
+    except Exception as e:
+        log.debug("unexpected", exc_info=True)
+        what = f"internal error: {type(e).__name__}: {e}"
+        _tell_error(AutomendError(what, remedy="again with -vv shows where; please report it"))
+        return AutomendError.exit_code
     return 0
+
+
+def _tell_error(error: AutomendError) -> None:
+    err.print(f"[red]automend:[/] {escape(error.message)}", soft_wrap=not err.is_terminal)
+    if error.remedy:
+        err.print(f"[dim]→ {escape(error.remedy)}[/]", soft_wrap=not err.is_terminal)
+    if "--json" in sys.argv[1:]:
+        out.print_json(json.dumps({"error": error.to_json()}))
 
 
 def main() -> None:

@@ -213,8 +213,8 @@ def load(environ: dict[str, str] | None = None, *, config: Path | None = None) -
     if path is None and Path("automend.toml").is_file():
         path = Path("automend.toml")
     tables = _read(path) if path is not None else {}
-    _overlay(tables, env)
-    settings = _validate(tables, path)
+    variables = _overlay(tables, env)
+    settings = _validate(tables, path, variables)
     home = Path(env.get("AUTOMEND_HOME") or Path.home() / ".local/state/automend").expanduser().absolute()
     try:
         home.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -273,8 +273,12 @@ def _read(path: Path) -> dict[str, Any]:
 _SECTION_PREFIX = "AUTOMEND_"
 
 
-def _overlay(tables: dict[str, Any], env: dict[str, str]) -> None:
-    """Lay AUTOMEND_SECTION__KEY=value over the file's tables; a value is TOML where it parses as TOML, else a word."""
+def _overlay(tables: dict[str, Any], env: dict[str, str]) -> dict[tuple[str, ...], str]:
+    """Lay AUTOMEND_SECTION__KEY=value over the file's tables; a value is TOML where it parses as TOML, else a word.
+
+    Which key came from which variable is the answer.
+    """
+    variables: dict[tuple[str, ...], str] = {}
     for name, text in sorted(env.items()):
         if not name.startswith(_SECTION_PREFIX) or "__" not in name:
             continue
@@ -288,21 +292,41 @@ def _overlay(tables: dict[str, Any], env: dict[str, str]) -> None:
             table[key] = tomllib.loads(f"value = {text}")["value"]
         except tomllib.TOMLDecodeError:
             table[key] = text
+        variables[(*sections, key)] = name
+    return variables
 
 
-def _validate(tables: dict[str, Any], path: Path | None) -> Settings:
+def _validate(tables: dict[str, Any], path: Path | None, variables: dict[tuple[str, ...], str]) -> Settings:
     where = str(path) if path is not None else "the environment"
     try:
         settings = Settings.model_validate(tables)
     except ValidationError as e:
-        raise explain(e, Settings, where) from e
+        place = tuple(str(part) for part in e.errors()[0]["loc"])
+        named = (name for key, name in variables.items() if place[: len(key)] == key)
+        raise explain(e, Settings, next(named, where)) from e
     unknown = [name for name in settings.run.agents if name not in settings.all_agents]
     if unknown:
         known = ", ".join(sorted(settings.all_agents))
         raise ConfigError(
             f"{where}: run.agents names `{unknown[0]}`, which is not configured", remedy=f"known: {known}"
         )
-    return settings.model_copy(update={"source": path})
+    folder = path.absolute().parent if path is not None else Path.cwd()
+    return _anchored(settings.model_copy(update={"source": path}), folder)
+
+
+def _anchored(settings: Settings, folder: Path) -> Settings:
+    """Paths in the file are told from its own folder, wherever automend is started."""
+
+    def place(repo: str) -> str:
+        return str((folder / Path(repo).expanduser()).resolve()) if repo.startswith((".", "~")) else repo
+
+    def file(policy: str | None) -> str | None:
+        there = policy is not None and policy.endswith(".toml") and (folder / Path(policy).expanduser()).is_file()
+        return str(folder / Path(policy).expanduser()) if policy is not None and there else policy
+
+    repos = {place(name): c.model_copy(update={"policy": file(c.policy)}) for name, c in settings.repo.items()}
+    run = settings.run.model_copy(update={"policy": file(settings.run.policy)})
+    return settings.model_copy(update={"run": run, "repo": repos})
 
 
 def template() -> str:

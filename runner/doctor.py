@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Callable
 from typing import Literal, NamedTuple
 
+from runner.agents.catalog import script_of
 from runner.app import App
 from runner.errors import AutomendError
 from runner.github.doctor import check_token
@@ -94,11 +95,14 @@ def _agents(app: App) -> list[Symptom]:
         agent = app.host.settings.all_agents[name]
         what = f"{agent.cli} with {agent.model}"
         if agent.provider == "replay":
-            there = agent.script is not None and agent.script.is_file()
-            state: Literal["ok", "bad"] = "ok" if there else "bad"
-            symptoms.append(
-                Symptom(f"agent {name}", state, f"{what}, replaying {agent.script}", "name a script that is there")
-            )
+            script = script_of(agent, app.host)
+            if script.is_file():
+                symptoms.append(Symptom(f"agent {name}", "ok", f"{what}, replaying {script}"))
+            else:
+                words = f"{what}: there is no script {script}"
+                symptoms.append(
+                    Symptom(f"agent {name}", "bad", words, f"agents.{name}.script names a file that is there")
+                )
             continue
         variable, key = keys[agent.provider]
         if key is None:

@@ -60,9 +60,14 @@ STEP_WORDS = {
     "watch.say_unknown": "people told",
     "revert.roll_back": "rolled back",
     "revert.propose_revert": "revert proposed",
-    "finish.failed": "ended",
+    "finish.revised": "waiting again",
+    "finish.not_ready": "not ready to land",
 }
-QUIET = {"attempt.plan", "finish.is_dry", "finish.has_forge", "finish.proposed", "finish.finish", "finish.reverted"}
+QUIET = {
+    "attempt.plan", "finish.is_dry", "finish.has_forge", "finish.judged", "finish.proposed", "finish.failed",
+    "finish.finish", "finish.reverted",
+}  # fmt: skip
+"""What the run's status says anyway."""
 
 
 def moment_line(moment: Moment) -> str | None:

@@ -7,7 +7,7 @@ of the command (an `ExecResult` with an exit code).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -213,6 +213,6 @@ class Sandboxes(Protocol):
         """
         ...
 
-    def reap(self, *, run: str | None = None) -> list[str]:
-        """Remove what this installation left behind (of one run, or of all); names what was removed."""
+    def reap(self, *, run: str | None = None, keep: Collection[str] = ()) -> list[str]:
+        """Remove what this installation left behind (of one run, or of all but `keep`); names what was removed."""
         ...

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -96,8 +96,8 @@ def remove_volume(api: APIClient, name: str) -> None:
                 return
 
 
-def reap(api: APIClient, *, owner: str, run: str | None = None) -> list[str]:
-    """Remove the owner's containers and their volumes, of one run or of all; the names of what was removed.
+def reap(api: APIClient, *, owner: str, run: str | None = None, keep: Collection[str] = ()) -> list[str]:
+    """Remove the owner's containers and their volumes, of one run or of all but `keep`; what was removed, by name.
 
     Raises:
         SandboxError: something could not be removed (the rest was tried), or the engine is gone.
@@ -109,12 +109,13 @@ def reap(api: APIClient, *, owner: str, run: str | None = None) -> list[str]:
         containers: list[dict[str, Any]] = api.containers(all=True, filters={"label": wanted})
         volumes: list[dict[str, Any]] = api.volumes(filters={"label": wanted})["Volumes"] or []
     for container in containers:
-        if container["Labels"].get(LABEL_KIND) not in REAPED:
-            continue  # somebody else's, made from an image with a label of ours
+        if container["Labels"].get(LABEL_KIND) not in REAPED or container["Labels"].get(LABEL_RUN) in keep:
+            continue  # at work; or somebody else's, made from an image with a label of ours
         name = (container.get("Names") or [container["Id"]])[0].removeprefix("/")
         _try(lambda name=name: remove_container(api, name), f"container {name}", removed, failures)
     for volume in volumes:
-        if (volume.get("Labels") or {}).get(LABEL_KIND) in REAPED:
+        labels = volume.get("Labels") or {}
+        if labels.get(LABEL_KIND) in REAPED and labels.get(LABEL_RUN) not in keep:
             name = volume["Name"]
             _try(lambda name=name: remove_volume(api, name), f"volume {name}", removed, failures)
     if failures:

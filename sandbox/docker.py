@@ -12,7 +12,7 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -309,9 +309,9 @@ class DockerSandboxes:
             progress=progress,
         )
 
-    def reap(self, *, run: str | None = None) -> list[str]:
+    def reap(self, *, run: str | None = None, keep: Collection[str] = ()) -> list[str]:
         """See `sandbox.api.Sandboxes.reap`."""
-        removed = cleanup.reap(self.client.api, owner=self._owner, run=run)
+        removed = cleanup.reap(self.client.api, owner=self._owner, run=run, keep=keep)
         if run is None:
             removed += tools.drop_unfinished(self.client.api, owner=self._owner)
         return removed

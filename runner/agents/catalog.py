@@ -51,11 +51,16 @@ def _agent(name: str, config: AgentConfig, host: Host, gateway: Gateway) -> Agen
 
 
 def _replay(config: AgentConfig, dialect: Dialect, host: Host) -> Callable[[int], Upstream]:
-    beside = host.settings.source.parent if host.settings.source is not None else Path()
-    path = beside / (config.script or "")
+    path = script_of(config, host)
     if path.suffix == ".jsonl":
         return lambda _number: Recording(load_recording(path))
     return lambda number: Replay(VOICES[dialect](), load_script(path).turns(number))
+
+
+def script_of(config: AgentConfig, host: Host) -> Path:
+    """Where the script of a replay is: told from the folder of the settings file."""
+    beside = host.settings.source.parent if host.settings.source is not None else Path()
+    return beside / (config.script or "")
 
 
 def _real(name: str, config: AgentConfig, host: Host, gateway: Gateway) -> Callable[[int], Upstream]:

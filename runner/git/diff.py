@@ -112,8 +112,10 @@ def apply_text(mirror: Mirror, base_tree: str, patch: bytes) -> str:
             except GitFailed as e:
                 if e.returncode not in {1, 128}:
                     raise
+                if "No valid patches in input" in e.stderr:
+                    raise UsageError("that is no patch", remedy="make it with `git diff --binary BASE`") from e
                 raise UsageError(
-                    f"the patch does not apply to the base: {e.stderr}",
+                    f"the patch does not apply to the base: {e.stderr.strip().removeprefix('error: ')}",
                     remedy="make it with `git diff --binary BASE` on the base that you name",
                 ) from e
         return mirror.git("write-tree", env=env).decode("ascii").strip()

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import fcntl
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from runner.config import RepoConfig
 from runner.git.mirror import Mirror
@@ -34,6 +38,37 @@ def judge_attempt(house: House, run_id: str, number: int) -> Report:
     )
     house.store.update(run_id, report=report)
     return report
+
+
+@contextmanager
+def gate_name(house: House) -> Iterator[str]:
+    """What the containers of a gate outside any run are labelled with; while it lasts, no engine reaps them."""
+    path = house.host.home / "gates" / f"gate-{os.getpid()}-{secrets.token_hex(3)}"
+    path.parent.mkdir(exist_ok=True, mode=0o700)
+    while True:
+        with path.open("w") as held:
+            fcntl.flock(held, fcntl.LOCK_EX)  # let go by the kernel, however this process ends
+            if not path.exists():
+                continue  # an engine took it for a dead one's, before it was locked
+            try:
+                yield path.name
+            finally:
+                path.unlink(missing_ok=True)
+            return
+
+
+def gates_at_work(house: House) -> list[str]:
+    """The names of the gates whose processes live; what dead ones left is forgotten."""
+    living = []
+    for path in (house.host.home / "gates").glob("gate-*"):
+        with path.open("a") as held:
+            try:
+                fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                living.append(path.name)
+            else:
+                path.unlink(missing_ok=True)
+    return living
 
 
 def judge_somebodys(
