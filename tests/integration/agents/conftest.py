@@ -8,6 +8,7 @@ import tarfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
@@ -47,7 +48,7 @@ def tree() -> bytes:
 
 @pytest.fixture(scope="session")
 def sandboxes() -> Iterator[DockerSandboxes]:
-    engine = DockerSandboxes(owner="tests-agents", base_image=os.environ.get("AUTOMEND_BASE_IMAGE"))
+    engine = DockerSandboxes(owner=f"tests-agents-{uuid4().hex[:8]}", base_image=os.environ.get("AUTOMEND_BASE_IMAGE"))
     try:
         assert engine.client.ping()
     except SandboxError as e:
