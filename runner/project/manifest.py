@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import configparser
 import re
 import tomllib
@@ -30,6 +31,8 @@ _PLAIN_REQUIREMENT_FILES = (
 )
 _NAME = re.compile(r"^\s*([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[([^]]*)])?")
 
+_ANY_PYTHON = re.compile(r"\s*(?:!\S+|py\d*)\s*$")
+
 
 @dataclass(frozen=True)
 class Manifest:
@@ -51,25 +54,67 @@ def read_manifest(read: Read, paths: Collection[str]) -> Manifest:
     installable = bool({"build-system", "project"} & tables.keys()) or "poetry" in _table(tables, "tool")
     installable = installable or "setup.py" in paths or ini(read, paths, "setup.cfg").has_section("metadata")
     files = tuple(name for name in _PLAIN_REQUIREMENT_FILES if name in paths) + _first_wanted(paths)
-    extras_table = _table(project, "optional-dependencies")
+    name, needed, extras_table, dynamic = _declared(read, paths, project)
     groups_table = _table(tables, "dependency-groups")
     extras, groups = _wanted(extras_table), _wanted(groups_table)
     requirements = [
-        *_expand(_strings(project.get("dependencies")), extras_table, str(project.get("name", ""))),
-        *(
-            r
-            for extra in extras
-            for r in _expand(_strings(extras_table[extra]), extras_table, str(project.get("name")))
-        ),
-        *(r for group in groups for r in _group(groups_table, group, frozenset())),
+        *_expand(needed, extras_table, name),
+        *(r for extra in extras for r in _expand(_strings(extras_table[extra]), extras_table, name)),
+        *(r for group in groups for r in _expand(_group(groups_table, group, frozenset()), extras_table, name)),
         *_poetry(tables),
     ]
     if not (extras or groups or files):
         requirements += _tox(ini(read, paths, "tox.ini"))
-    dynamic = "name" not in project or bool(
-        {"dependencies", "optional-dependencies"} & set(_strings(project.get("dynamic")))
-    )
     return Manifest(installable, dynamic, tuple(dict.fromkeys(requirements)), extras, groups, files, tables)
+
+
+def _declared(
+    read: Read, paths: Collection[str], project: Mapping[str, Any]
+) -> tuple[str, list[str], dict[str, Any], bool]:
+    """Name, requirements, extras, and whether only the build back-end knows the whole of them."""
+    if "name" in project:
+        dynamic = bool({"dependencies", "optional-dependencies"} & set(_strings(project.get("dynamic"))))
+        extras = _table(project, "optional-dependencies")
+        return str(project["name"]), _strings(project.get("dependencies")), extras, dynamic
+    config = ini(read, paths, "setup.cfg")
+    script = _setup_call(read("setup.py") if "setup.py" in paths else b"")
+    needed, extras, dynamic = _lines(config.get("options", "install_requires", fallback="")), {}, script is None
+    if config.has_section("options.extras_require"):
+        extras = {name: _lines(value) for name, value in config["options.extras_require"].items()}
+    for key, value in (script or {}).items():
+        if key == "install_requires" and isinstance(value, (list, tuple)):
+            needed += [str(item) for item in value]
+        elif key == "extras_require" and isinstance(value, dict):
+            extras |= {str(name): [str(i) for i in items] for name, items in value.items() if isinstance(items, list)}
+        elif key in {"install_requires", "extras_require"}:
+            dynamic = True
+    dynamic = dynamic or any(line.startswith("file:") for line in needed) or not config.has_section("metadata")
+    return config.get("metadata", "name", fallback=""), needed, extras, dynamic
+
+
+def _setup_call(source: bytes | None) -> dict[str, Any] | None:
+    """The keywords of `setup(…)`, with None where a value is not written out; None where there is no such call."""
+    if not source:
+        return {}
+    try:
+        calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+    for call in calls:
+        if getattr(call.func, "id", getattr(call.func, "attr", "")) == "setup":
+            return {word.arg or "**": _literal(word.value) for word in call.keywords}
+    return None
+
+
+def _literal(node: ast.expr) -> Any:
+    try:
+        return ast.literal_eval(node)
+    except (ValueError, TypeError, RecursionError, MemoryError):
+        return None
+
+
+def _lines(value: str) -> list[str]:
+    return [line.strip() for line in value.splitlines() if line.strip() and not line.strip().startswith("#")]
 
 
 def toml(content: bytes | None) -> dict[str, Any]:
@@ -154,8 +199,7 @@ def _tox(parser: configparser.ConfigParser) -> list[str]:
     for line in parser.get("testenv", "deps", fallback="").splitlines():
         condition, _, requirement = line.rpartition(": ")
         requirement = requirement.strip()
-        if condition and not condition.startswith(("py", "!")):
-            continue
-        if _NAME.match(requirement) and "{" not in requirement and "#" not in requirement:
+        plain = _NAME.match(requirement) and not set("{#") & set(requirement) and "://" not in requirement
+        if plain and (not condition or _ANY_PYTHON.match(condition)):
             found.append(requirement)
     return found

@@ -40,7 +40,7 @@ _ONE_TEST_TIMEOUT = (
     "/opt/env/bin/python -c 'import pytest, sys; sys.exit(int(pytest.__version__.split(\".\")[0]) < 7)' "
     f"&& {_PIP} --no-deps pytest-timeout && touch /opt/automend/one_test_timeout || true"
 )
-_RUFF_PIN = re.compile(r"ruff-pre-commit['\"]?\s*\n\s*(?:#[^\n]*\n\s*)*rev:\s*['\"]?v?([0-9.]+)")
+_RUFF_PIN = re.compile(r"ruff-pre-commit['\"]?\s*\n\s*(?:#[^\n]*\n\s*)*rev:[^\n]*?([0-9]+\.[0-9]+\.[0-9]+)")
 
 
 class PythonFacts:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from functools import cache, partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -14,10 +15,11 @@ from runner.errors import GitError
 from runner.git.diff import hunks, read_patch
 from runner.git.importing import examine
 from runner.git.mirror import Mirror
-from runner.git.trees import paths, read
+from runner.git.trees import contents, paths, read
 from runner.model import Check, Evidence, Finding, Goal, Patch, Report, Verdict
-from runner.policy.case import Case
+from runner.policy.case import Blobs, Case
 from runner.policy.evaluate import evaluate
+from runner.policy.moves import lines_changed
 from runner.policy.schema import Policy
 from runner.project import Project, environment_recipe, for_tree
 from runner.steps.proof.bench import Bench
@@ -25,6 +27,8 @@ from runner.steps.verify import Proof, verify
 from sandbox.api import Limits, SandboxError, Sandboxes
 
 _LARGEST_FILE = 4 << 20
+_ALL_FILES = 64 << 20
+_SUBMODULE = "160000"
 
 
 def judge(
@@ -116,22 +120,31 @@ def judge(
 
 def _case(mirror: Mirror, patch: Patch, goal: Goal, policy: Policy, project: Project) -> Case:
     # A patch over the limit is refused for it; its lines may be gigabytes, and nobody needs to read them.
-    small = patch.added + patch.removed <= policy.size.max_changed_lines
+    small = lines_changed(patch) <= policy.size.max_changed_lines
     return Case(
         patch=patch,
         goal=goal,
         hunks=hunks(mirror, patch.base_tree, patch.head_tree) if small else (),
+        blobs=_blobs(mirror, patch) if small else Blobs(),
         base_paths=frozenset(paths(mirror, patch.base_tree)),
         head_paths=frozenset(paths(mirror, patch.head_tree)),
         tests=project.tests,
+        read_base=cache(partial(read, mirror, patch.base_tree)),
+        read_head=cache(partial(read, mirror, patch.head_tree)),
     )
+
+
+def _blobs(mirror: Mirror, patch: Patch) -> Blobs:
+    sides = [(f.old_mode, f.old_blob) for f in patch.files] + [(f.new_mode, f.new_blob) for f in patch.files]
+    oids = [oid for mode, oid in sides if oid is not None and mode != _SUBMODULE]
+    return Blobs(*contents(mirror, oids, limit=_LARGEST_FILE, total=_ALL_FILES))
 
 
 def _limits(policy: Policy, patch: Patch) -> dict[str, int]:
     return {
         "files": len(patch.files),
         "max_files": policy.size.max_files,
-        "changed_lines": patch.added + patch.removed,
+        "changed_lines": lines_changed(patch),
         "max_changed_lines": policy.size.max_changed_lines,
     }
 

@@ -23,12 +23,16 @@ from runner.policy.case import consequence
 from runner.policy.globs import Globs
 from runner.policy.schema import Policy
 from runner.project import Project
-from runner.steps.proof import judgements
 from runner.steps.proof.baseline import measured_base
-from runner.steps.proof.bench import Bench, Linted
+from runner.steps.proof.bench import Bench
 from runner.steps.proof.changes import TestChanges, split
-from runner.steps.proof.judgements import Covered, Trial
+from runner.steps.proof.covered import Covered, coverage
+from runner.steps.proof.lint import Linted, lint
+from runner.steps.proof.redgreen import red_green
+from runner.steps.proof.regressions import regressions
 from runner.steps.proof.results import Measurement
+from runner.steps.proof.suites import baseline, green, never_started
+from runner.steps.proof.trial import Trial, capped
 
 _AT_ONCE = 2
 _LARGEST_SOURCE = 4 << 20
@@ -101,7 +105,7 @@ def verify(
 
     progress("running the base's tests on the base")
     base = measured_base(bench, trees.base, cache)
-    start = judgements.baseline(base)
+    start = baseline(base)
     if start.verdict is not Verdict.PASSED:
         return Proof((start,), tests=TestEvidence(baseline_passed=len(base.passed), baseline_failed=tuple(base.red)))
 
@@ -111,8 +115,7 @@ def verify(
         kept_run = head_run if trees.kept == trees.head else pool.submit(head_bench.measure, trees.kept, coverage=False)
         red_run = _red(pool, bench, trees, base=base, changes=changes, goal=goal)
         touched = tuple(f.path for f in patch.files if f.status != "D")
-        lint_run = pool.submit(bench.lint, trees.base, trees.linted, touched)
-        head, kept, red, linted = (run.result() for run in (head_run, kept_run, red_run, lint_run))
+        lint_run = pool.submit(lint, bench, trees.base, trees.linted, touched)
 
     trial = Trial(
         goal=goal,
@@ -122,15 +125,15 @@ def verify(
         hunks=hunks,
         read_head=lambda path: read(mirror, patch.head_tree, path, limit=_LARGEST_SOURCE),
         base=base,
-        kept=kept,
-        red=red,
-        head=head,
+        kept=kept_run.result(),
+        red=red_run.result(),
+        head=head_run.result(),
     )
-    if judgements.never_started(trial):
+    if never_started(trial):
         summary = "no test passes, neither on the base nor on the patch: nothing was learnt about the patch"
         why = start.model_copy(update={"verdict": Verdict.INCONCLUSIVE, "summary": summary})
-        return Proof((why.model_copy(update={"details": {**start.details, "output": head.output}}),))
-    return _judged(start, trial, linted, project)
+        return Proof((why.model_copy(update={"details": {**start.details, "output": trial.head.output}}),))
+    return _judged(start, trial, lint_run.result(), project)
 
 
 def lay_out(mirror: Mirror, project: Project, patch: Patch) -> Trees:
@@ -141,14 +144,14 @@ def lay_out(mirror: Mirror, project: Project, patch: Patch) -> Trees:
     """
     tests = [f.path for f in patch.files if f.path in project.tests]
     settings = [f.path for f in patch.files if f.path in project.configuration]
-    lint = [f.path for f in patch.files if f.path in _LINT_FILES]
+    linting = [f.path for f in patch.files if f.path in _LINT_FILES]
     base, head = patch.base_tree, patch.head_tree
     return Trees(
         base=base,
         kept=overlay(mirror, head, from_tree=base, paths=[*tests, *settings]) if tests or settings else head,
         red=overlay(mirror, base, from_tree=head, paths=tests) if tests else base,
         head=head,
-        linted=overlay(mirror, head, from_tree=base, paths=lint) if lint else head,
+        linted=overlay(mirror, head, from_tree=base, paths=linting) if linting else head,
     )
 
 
@@ -173,12 +176,12 @@ def _done(value: T) -> Future[T]:
 
 
 def _judged(start: Check, trial: Trial, linted: Linted, project: Project) -> Proof:
-    kept = judgements.regressions(trial)
-    red = judgements.red_green(trial)
-    green = judgements.green(trial)
-    covered = judgements.coverage(trial)
+    kept = regressions(trial)
+    red = red_green(trial)
+    whole = green(trial)
+    covered = coverage(trial)
     lint_check, lint_findings = _lint(linted, trial.policy, project)
-    judged = [kept, red, green, *([covered] if covered is not None else [])]
+    judged = [kept, red, whole, *([covered] if covered is not None else [])]
     checks = (start, *(j.check for j in judged), *([lint_check] if lint_check is not None else []))
     findings = (*(f for j in judged for f in j.findings), *lint_findings, *_unmeasured(covered))
     tests = TestEvidence(
@@ -208,7 +211,7 @@ def _lint(linted: Linted, policy: Policy, project: Project) -> tuple[Check | Non
     summary = f"{len(linted.new)} findings that the base does not have (`{project.lint.line}`)"
     details = {"output": linted.output} if linted.output else {}
     check = Check(name="lint", verdict=verdict, summary=summary, seconds=linted.seconds, details=details)
-    return check, judgements.capped(findings)
+    return check, capped(findings)
 
 
 def _unmeasured(covered: Covered | None) -> tuple[Finding, ...]:

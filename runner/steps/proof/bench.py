@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import shlex
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from runner.git.mirror import Mirror
 from runner.git.trees import export, paths
-from runner.model import Noun
 from runner.project import Command, Project, Pytest, restore
 from runner.steps.proof.junit import JUnitError, read_junit
 from runner.steps.proof.lines import read_cobertura, read_coverage_json
@@ -29,7 +27,6 @@ _READ_LIMIT = 64 << 20
 _OUTPUT = 8_000
 _PREPARE_SECONDS = 60.0
 _REPORT_SECONDS = 180.0
-_LINT_SECONDS = 180.0
 _ONE_TEST_SECONDS = 60.0
 _PYTEST_NO_TESTS = 5
 
@@ -63,15 +60,6 @@ _REPORT = (
 _STEADY = {"PYTHONHASHSEED": "0"}
 
 
-class Linted(Noun):
-    """What the linter says of the head and not of the base: (path, line, words)."""
-
-    new: tuple[tuple[str | None, int | None, str], ...] = ()
-    problem: str = ""
-    output: str = ""
-    seconds: float = 0.0
-
-
 @dataclass(frozen=True)
 class Bench:
     """Where trees of one project are measured.
@@ -101,45 +89,25 @@ class Bench:
         """
         test = self.project.test
         known = paths(self.mirror, tree)
-        with self.sandboxes.open(Spec(image=self.image, labels=self.labels, limits=self.limits)) as box:
-            box.put_tree(export(self.mirror, tree))
-            restore(box)
+        with self.box(tree) as box:
             if isinstance(test, Pytest):
                 return self._pytest(box, test, known, only=only, coverage=coverage and test.coverage)
             if isinstance(test, Command):
                 return self._command(box, test, known)
         raise ValueError("there is nothing to run: the project has no test command")
 
-    def lint(self, base_tree: str, head_tree: str, changed: tuple[str, ...]) -> Linted:
-        """What the project's linter newly says of the changed files (paths of the head).
+    @contextmanager
+    def box(self, tree: str) -> Iterator[Sandbox]:
+        """A fresh container with a tree in its workspace, and with what the setup generates.
 
         Raises:
             SandboxError: the machine failed.
-            GitError: a tree cannot be read.
+            GitError: the tree cannot be read.
         """
-        lint = self.project.lint
-        if lint is None:
-            return Linted()
-        if lint.kind == "command":
-            return self._lint_command(lint.line, base_tree, head_tree)
-        python = tuple(path for path in changed if path.endswith((".py", ".pyi")))
-        if not python:
-            return Linted()
         with self.sandboxes.open(Spec(image=self.image, labels=self.labels, limits=self.limits)) as box:
-            box.put_tree(export(self.mirror, head_tree))
-            after = _ruff(box, python)
-            box.put_tree(export(self.mirror, base_tree))  # over it: the files that we ask about are then the base's
-            known = paths(self.mirror, base_tree)
-            before = _ruff(box, tuple(path for path in python if path in known))
-        if isinstance(after, str) or isinstance(before, str):
-            return Linted(problem=after if isinstance(after, str) else str(before))
-        left = Counter((path, words) for path, _, words in before)
-        new = []
-        for path, line, words in after:
-            left[path, words] -= 1
-            if left[path, words] < 0:
-                new.append((path, line, words))
-        return Linted(new=tuple(new))
+            box.put_tree(export(self.mirror, tree))
+            restore(box)
+            yield box
 
     def _pytest(
         self, box: Sandbox, test: Pytest, known: Mapping[str, object], *, only: tuple[str, ...], coverage: bool
@@ -150,7 +118,7 @@ class Bench:
             stdin=_COVERAGERC.encode(),
         )
         if made.exit_code != 0:
-            return Measurement(problem=f"the container's /tmp cannot be written: {_tail(made)}", limit=True)
+            return Measurement(problem=f"the container's /tmp cannot be written: {tail(made)}", limit=True)
         # The repository's own arguments may name folders: then the whole of them is run.
         words = [*_PYTEST, *test.neutral, *(test.arguments or only)]
         seconds = min(_ONE_TEST_SECONDS, self.limits.wall_seconds / 5)
@@ -201,22 +169,6 @@ class Bench:
         if tests is None:
             return _ended(ran, problem=f"`{test.line}` ended with {ran.exit_code}: {problem}")
         return _ended(ran, tests=tests, problem=_disagreement(ran.exit_code, tests), lines=lines)
-
-    def _lint_command(self, line: str, base_tree: str, head_tree: str) -> Linted:
-        results = []
-        for tree in (head_tree, base_tree):
-            with self.sandboxes.open(Spec(image=self.image, labels=self.labels, limits=self.limits)) as box:
-                box.put_tree(export(self.mirror, tree))
-                restore(box)
-                results.append(box.exec(["/bin/sh", "-c", line], timeout=_LINT_SECONDS, env={"CI": "true"}))
-            if results[0].exit_code == 0:
-                return Linted()
-        head, base = results
-        if base.exit_code != 0:
-            return Linted(
-                problem=f"`{line}` fails on the base already (exit code {base.exit_code})", output=_tail(base)
-            )
-        return Linted(new=((None, None, f"`{line}` ended with {head.exit_code}"),), output=_tail(head))
 
     def _limit(self, ran: ExecResult, *, got_results: bool) -> str:
         """Which of our limits ended a command, or nothing."""
@@ -274,32 +226,13 @@ def _ended(
         problem=problem,
         limit=limit,
         exit_code=ran.exit_code,
-        output=_tail(ran),
+        output=tail(ran),
         seconds=round(ran.seconds, 2),
         lines=lines,
     )
 
 
-def _tail(ran: ExecResult) -> str:
+def tail(ran: ExecResult) -> str:
+    """The end of what a command printed, as text."""
     text = ran.stdout[-_OUTPUT:] + (b"\n" + ran.stderr[-_OUTPUT // 4 :] if ran.stderr else b"")
     return text.decode("utf-8", "replace").replace("\0", "\ufffd").strip()
-
-
-def _ruff(box: Sandbox, files: tuple[str, ...]) -> list[tuple[str, int, str]] | str:
-    """Findings (path, line, words), or what kept ruff from finding."""
-    if not files:
-        return []
-    argv = ["ruff", "check", "--no-cache", "--force-exclude", "--output-format=json", "--", *files]
-    ran = box.exec(argv, timeout=_LINT_SECONDS)
-    try:
-        found = json.loads(ran.stdout)
-        return [
-            (
-                entry["filename"].removeprefix(f"{WORKSPACE}/"),
-                int(entry["location"]["row"]),
-                f"{entry['code'] or 'syntax'}: {entry['message']}",
-            )
-            for entry in found
-        ]
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return f"ruff ended with {ran.exit_code}: {_tail(ran)[:300]}"

@@ -1,0 +1,94 @@
+"""The repository's own linter: what it says of the head that it does not say of the base."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+
+from runner.git.trees import export, paths
+from runner.model import Noun
+from runner.steps.proof.bench import Bench, tail
+from sandbox.api import WORKSPACE, Sandbox
+
+_LINT_SECONDS = 180.0
+
+
+class Linted(Noun):
+    """What the linter says of the head and not of the base: (path, line, words)."""
+
+    new: tuple[tuple[str | None, int | None, str], ...] = ()
+    problem: str = ""
+    output: str = ""
+    seconds: float = 0.0
+
+
+def lint(bench: Bench, base_tree: str, head_tree: str, changed: tuple[str, ...]) -> Linted:
+    """What the project's linter newly says of the changed files (paths of the head).
+
+    Raises:
+        SandboxError: the machine failed.
+        GitError: a tree cannot be read.
+    """
+    linter = bench.project.lint
+    begun = time.monotonic()
+    if linter is None:
+        return Linted()
+    if linter.kind == "command":
+        linted = _by_command(bench, linter.line, base_tree, head_tree)
+    else:
+        linted = _by_ruff(bench, base_tree, head_tree, changed)
+    return linted.model_copy(update={"seconds": round(time.monotonic() - begun, 2)})
+
+
+def _by_ruff(bench: Bench, base_tree: str, head_tree: str, changed: tuple[str, ...]) -> Linted:
+    python = tuple(path for path in changed if path.endswith((".py", ".pyi")))
+    if not python:
+        return Linted()
+    with bench.box(head_tree) as box:
+        after = _ruff(box, python)
+        box.put_tree(export(bench.mirror, base_tree))  # over it: the files that we ask about are then the base's
+        known = paths(bench.mirror, base_tree)
+        before = _ruff(box, tuple(path for path in python if path in known))
+    if isinstance(after, str) or isinstance(before, str):
+        return Linted(problem=after if isinstance(after, str) else str(before))
+    left = Counter((path, words) for path, _, words in before)
+    new = []
+    for path, line, words in after:
+        left[path, words] -= 1
+        if left[path, words] < 0:
+            new.append((path, line, words))
+    return Linted(new=tuple(new))
+
+
+def _by_command(bench: Bench, line: str, base_tree: str, head_tree: str) -> Linted:
+    results = []
+    for tree in (head_tree, base_tree):
+        with bench.box(tree) as box:
+            results.append(box.exec(["/bin/sh", "-c", line], timeout=_LINT_SECONDS, env={"CI": "true"}))
+        if results[0].exit_code == 0:
+            return Linted()
+    head, base = results
+    if base.exit_code != 0:
+        return Linted(problem=f"`{line}` fails on the base already (exit code {base.exit_code})", output=tail(base))
+    return Linted(new=((None, None, f"`{line}` ended with {head.exit_code}"),), output=tail(head))
+
+
+def _ruff(box: Sandbox, files: tuple[str, ...]) -> list[tuple[str, int, str]] | str:
+    """Findings (path, line, words), or what kept ruff from finding."""
+    if not files:
+        return []
+    argv = ["ruff", "check", "--no-cache", "--force-exclude", "--output-format=json", "--", *files]
+    ran = box.exec(argv, timeout=_LINT_SECONDS)
+    try:
+        found = json.loads(ran.stdout)
+        return [
+            (
+                entry["filename"].removeprefix(f"{WORKSPACE}/"),
+                int(entry["location"]["row"]),
+                f"{entry['code'] or 'syntax'}: {entry['message']}",
+            )
+            for entry in found
+        ]
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return f"ruff ended with {ran.exit_code}: {tail(ran)[:300]}"

@@ -1,0 +1,67 @@
+"""Does it run? The base's suite on the base, and the patch's on the patch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from runner.model import Check, Finding, Goal, Verdict
+from runner.steps.proof.changes import split
+from runner.steps.proof.results import Measurement
+from runner.steps.proof.trial import Judged, Trial, broken, capped, measured, passes, said, some
+
+
+def baseline(base: Measurement) -> Check:
+    """Whether the base can be a measure of anything."""
+    details: dict[str, Any] = {"passed": len(base.passed), "failed": base.red, "exit_code": base.exit_code}
+    if base.problem:
+        return measured("baseline", Verdict.INCONCLUSIVE, f"on the base, {base.problem}", base, details, show=True)
+    if not base.tests:
+        return measured(
+            "baseline", Verdict.INCONCLUSIVE, "the test command ran no test on the base", base, details, show=True
+        )
+    failing = f"; {len(base.red)} fail already and do not count ({some(base.red)})" if base.red else ""
+    return measured("baseline", Verdict.PASSED, f"{len(base.passed)} tests pass on the base{failing}", base, details)
+
+
+def never_started(trial: Trial) -> bool:
+    """Whether no test passed anywhere: then the environment is wrong, and nothing was learnt about the patch."""
+    return not trial.base.passed and not trial.head.passed
+
+
+def green(trial: Trial) -> Judged:
+    """The whole patch under its own tests."""
+    head = trial.head
+    if head.problem:
+        return broken("tests", head, "on the patch")
+    failing = [t for t in head.red if t not in trial.base.red or trial.changes.edited(t)]
+    findings = [
+        Finding(
+            rule="tests.green",
+            verdict=Verdict.FAILED,
+            message=f"{test} fails on the patch: {said(head.tests[test])}",
+            path=split(test)[0] if split(test)[0] in trial.tests else None,
+            line=trial.changes.line(test),
+            remedy="make it pass by what the code does",
+        )
+        for test in failing
+        if not passes(trial.base, test) or trial.changes.edited(test) or passes(trial.kept, test)
+    ]
+    if trial.goal is Goal.TEST and not any(
+        test not in trial.base.tests or trial.changes.edited(test) for test in head.tests
+    ):
+        findings.append(
+            Finding(
+                rule="tests.new",
+                verdict=Verdict.FAILED,
+                message="the goal is test, and no test is new or changed",
+                remedy="add a test that pytest finds and runs",
+            )
+        )
+    verdict = Verdict.FAILED if failing or findings else Verdict.PASSED
+    words = f"{len(head.passed)} tests pass on the patch" + (
+        f"; {len(failing)} fail: {some(failing)}" if failing else ""
+    )
+    details = {"passed": len(head.passed), "failed": failing, "exit_code": head.exit_code}
+    return Judged(
+        measured("tests", verdict, words, head, details, show=bool(failing)), capped(findings), tuple(failing)
+    )
