@@ -15,7 +15,7 @@ from runner.git.index import REGULAR, SUBMODULE, SYMLINK, Entry, folders_of, lis
 from runner.git.mirror import Mirror
 from runner.git.plumbing import GitFailed
 
-__all__ = ["Imported", "examine", "export", "import_tar", "merge_trees", "overlay", "paths", "read"]
+__all__ = ["Imported", "contents", "examine", "export", "import_tar", "merge_trees", "overlay", "paths", "read"]
 
 _EPOCH = 1_577_836_800  # 2020-01-01; zip files, and so wheels, know no time before 1980
 _EXECUTABLE = "100755"
@@ -52,6 +52,42 @@ def read(mirror: Mirror, tree: str, path: str, limit: int = 1 << 20) -> bytes | 
                 return None
             return mirror.git("cat-file", "blob", oid)
     return None
+
+
+def contents(mirror: Mirror, oids: Iterable[str], *, limit: int, total: int) -> tuple[dict[str, int], dict[str, bytes]]:
+    """(sizes, contents) of blobs, in two runs of git however many they are.
+
+    Args:
+        mirror: where they are.
+        oids: of the blobs.
+        limit: most bytes of one blob; a larger one has its size only.
+        total: most bytes of all contents; the largest are left out first.
+
+    Raises:
+        GitError: a blob is not there.
+    """
+    wanted = list(dict.fromkeys(oids))
+    if not wanted:
+        return {}, {}
+    out = mirror.git("cat-file", "--batch-check", stdin="".join(f"{oid}\n" for oid in wanted).encode("ascii"))
+    sizes: dict[str, int] = {}
+    for line in out.decode("ascii").splitlines():
+        words = line.split(" ")
+        if len(words) != 3 or words[1] != "blob":  # noqa: PLR2004 - id, type, size
+            raise GitError(f"the mirror is damaged: `{line}` instead of a blob")
+        sizes[words[0]] = int(words[2])
+    taken, left = [], total
+    for oid in sorted(wanted, key=lambda oid: sizes[oid]):
+        if sizes[oid] <= min(limit, left):
+            taken.append(oid)
+            left -= sizes[oid]
+    blobs = _Blobs(mirror, taken)
+    found = {}
+    for oid in taken:
+        blobs.next(oid)
+        found[oid] = b"".join(blobs.read())
+    blobs.finish()
+    return sizes, found
 
 
 def export(mirror: Mirror, tree: str, *, mtime: int | None = None) -> Iterator[bytes]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from functools import cache, partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -129,8 +128,6 @@ def _case(mirror: Mirror, patch: Patch, goal: Goal, policy: Policy, project: Pro
         base_paths=frozenset(paths(mirror, patch.base_tree)),
         head_paths=frozenset(paths(mirror, patch.head_tree)),
         tests=project.tests,
-        read_base=cache(partial(read, mirror, patch.base_tree)),
-        read_head=cache(partial(read, mirror, patch.head_tree)),
     )
 
 
