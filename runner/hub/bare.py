@@ -16,11 +16,11 @@ from pathlib import Path
 
 from runner.errors import GitError
 from runner.git.plumbing import GitFailed, run
+from runner.hub.diffs import FileDiff, compare
 
 ZERO = "0" * 40
 ATTRIBUTES = "* !diff !text !eol !crlf !filter !ident !merge !working-tree-encoding !export-ignore !export-subst\n"
 """Whatever a repository's own .gitattributes say: its bytes are shown, merged and exported as they are."""
-STATUSES = {"A": "added", "D": "removed", "M": "modified", "R": "renamed", "C": "copied", "T": "changed"}
 SHA = re.compile(r"[0-9a-f]{40}\Z")
 
 
@@ -43,22 +43,6 @@ class Commit:
     author: Person
     committer: Person
     message: str
-
-
-@dataclass(frozen=True)
-class FileDiff:
-    """One path of a diff. `patch` begins with the first `@@`; None where git shows none (binary, mode only)."""
-
-    path: str
-    status: str
-    old_path: str | None
-    old_mode: str
-    new_mode: str
-    sha: str
-    added: int
-    removed: int
-    binary: bool
-    patch: str | None
 
 
 @dataclass(frozen=True)
@@ -221,7 +205,7 @@ class Bare:
 
     def diff(self, old: str, new: str) -> tuple[FileDiff, ...]:
         """What changed between two commits or trees (full shas)."""
-        return _diff(self.path, old, new)
+        return compare(self.path, old, new)
 
     def diff_text(self, old: str, new: str) -> bytes:
         """The same as text, as `git diff` writes it."""
@@ -337,54 +321,3 @@ def _person(text: str) -> Person:
         return Person(text, "", "1970-01-01T00:00:00Z")
     moment = datetime.fromtimestamp(int(found[3]), UTC)
     return Person(found[1], found[2], moment.strftime("%Y-%m-%dT%H:%M:%SZ"))
-
-
-@lru_cache(maxsize=256)
-def _diff(path: Path, old: str, new: str) -> tuple[FileDiff, ...]:
-    bare = Bare(path)
-    common = ["diff-tree", "-r", "-M", "--full-index", "--no-color", "--no-ext-diff", "--no-textconv"]
-    raw = bare.run(*common, "-z", "--raw", old, new).split(b"\0")[:-1]
-    numstat = bare.run(*common, "-z", "--numstat", old, new).split(b"\0")[:-1]
-    sections = _sections(bare.run(*common, "-p", old, new))
-    files: list[FileDiff] = []
-    r = n = s = 0
-    while r < len(raw):
-        old_mode, new_mode, old_sha, new_sha, status = raw[r].decode().lstrip(":").split()
-        moved = status[0] in "RC"
-        names = [name.decode(errors="replace") for name in raw[r + 1 : r + 3 if moved else r + 2]]
-        r += 3 if moved else 2
-        added, removed, _ = numstat[n].split(b"\t", 2)
-        n += 3 if moved else 1
-        # A change of type is written as a deletion and a creation: two sections for one path.
-        hunks = sections[s : s + 2] if status[0] == "T" else sections[s : s + 1]
-        s += len(hunks)
-        files.append(
-            FileDiff(
-                path=names[-1],
-                status=STATUSES[status[0]],
-                old_path=names[0] if moved else None,
-                old_mode=old_mode,
-                new_mode=new_mode,
-                sha=new_sha if new_sha != ZERO else old_sha,
-                added=0 if added == b"-" else int(added),
-                removed=0 if removed == b"-" else int(removed),
-                binary=added == b"-",
-                patch="\n".join(h for h in hunks if h) or None,
-            )
-        )
-    return tuple(files)
-
-
-def _sections(text: bytes) -> list[str]:
-    """The hunks of each file of a diff. Every line of content begins with a sign, so headers cannot be forged."""
-    sections: list[list[bytes]] = []
-    hunks = False
-    for line in text.split(b"\n"):
-        if line.startswith(b"diff --git "):
-            sections.append([])
-            hunks = False
-        elif sections:
-            hunks = hunks or line.startswith(b"@@ ")
-            if hunks:
-                sections[-1].append(line)
-    return [b"\n".join(lines).decode(errors="replace").rstrip("\n") for lines in sections]

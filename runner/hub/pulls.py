@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from runner.errors import GitError
-from runner.hub.bare import FileDiff
+from runner.hub.diffs import FileDiff
 from runner.hub.site import Site
 from runner.hub.store import Comment, Issue, Pull, Repo, Review, User, now
 
@@ -128,6 +128,9 @@ def open_pull(
                 repo=repo.id, number=number, head=branch, base=base, head_sha=head_sha, base_sha=base_sha, draft=draft
             )
         )  # fmt: skip
+    if git.head(branch) != head_sha:
+        synchronize(site, repo)  # a push came in between, and found no pull request yet
+        return fresh(site, repo, pull)
     git.move(f"refs/pull/{number}/head", head_sha)
     site.want_ci(repo, head_sha)
     return pull

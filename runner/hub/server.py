@@ -36,10 +36,10 @@ class Hub:
         root: where it keeps everything. Accounts, repositories and unfinished CI survive a restart, a kill too.
         ci: run for every pull request head that appears or moves, in a thread of its own:
             `ci(repo, sha, git_dir) -> (conclusion, title, text)`. None: no CI, checks come from outside.
-        rate_limit: REST requests per account and hour.
+        rate_limit: REST requests per account and hour; GitHub allows 5,000 to a person, 15,000 to a company's App.
     """
 
-    def __init__(self, root: Path, *, ci: Ci | None = None, rate_limit: int = 5000) -> None:
+    def __init__(self, root: Path, *, ci: Ci | None = None, rate_limit: int = 15_000) -> None:
         self.site = Site(root)
         self._worker = CiWorker(self.site, ci) if ci is not None else None
         self._rest = Rest(self.site, limit=rate_limit)
@@ -157,8 +157,10 @@ class Hub:
         """
         bound = self._bind(host, port)
         log.info("hub listens on %s", self.url)
-        uvicorn.Server(_config(self.app)).run([bound])
-        self._end()
+        try:
+            uvicorn.Server(_config(self.app)).run([bound])
+        finally:
+            self._end()
 
     def _bind(self, host: str, port: int) -> socket.socket:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET

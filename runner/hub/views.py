@@ -9,7 +9,8 @@ from typing import Any
 from markupsafe import Markup
 
 from runner.hub import lines, merging, pulls
-from runner.hub.bare import Commit, FileDiff
+from runner.hub.bare import Commit
+from runner.hub.diffs import FileDiff
 from runner.hub.markdown import render
 from runner.hub.site import Site
 from runner.hub.store import CheckRun, Comment, Issue, Pull, Repo, Review, ReviewComment, Status, User

@@ -35,7 +35,7 @@ class Meter:
     """Requests per account and hour.
 
     Args:
-        limit: the most of them; GitHub's is 5000.
+        limit: the most of them.
     """
 
     def __init__(self, limit: int) -> None:

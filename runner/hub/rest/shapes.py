@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
-from runner.hub.bare import FileDiff, Person
+from runner.hub.bare import Person
+from runner.hub.diffs import FileDiff
 from runner.hub.rest.links import Links
 from runner.hub.site import LEVELS, Site
 from runner.hub.store import Issue, Label, Pull, Repo, User

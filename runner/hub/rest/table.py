@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from runner.hub.rest import checks, deployments, git, issues, pulls, repos, reviews
+from runner.hub.rest import branches, checks, deployments, git, issues, pulls, repos, reviews
 from runner.hub.rest.call import Answer, Call, Result, Route
 
 
@@ -23,17 +23,17 @@ ROUTES: tuple[Route, ...] = (
     Route("GET", "/users/{username}", "anyone", repos.account, "users/users#get-a-user"),
     # repositories
     Route("GET", REPO, "read", repos.repo, "repos/repos#get-a-repository"),
-    Route("GET", REPO + "/branches", "read", repos.branches, "branches/branches#list-branches"),
-    Route("GET", REPO + "/branches/{branch:path}/protection", "write", repos.protection,
+    Route("GET", REPO + "/branches", "read", branches.index, "branches/branches#list-branches"),
+    Route("GET", REPO + "/branches/{branch:path}/protection", "write", branches.protection,
           "branches/branch-protection#get-branch-protection"),
-    Route("GET", REPO + "/branches/{branch:path}/protection/{part}", "write", repos.protection_part,
+    Route("GET", REPO + "/branches/{branch:path}/protection/{part}", "write", branches.protection_part,
           "branches/branch-protection#get-branch-protection"),
-    Route("PUT", REPO + "/branches/{branch:path}/protection", "admin", repos.protect,
+    Route("PUT", REPO + "/branches/{branch:path}/protection", "admin", branches.protect,
           "branches/branch-protection#update-branch-protection"),
-    Route("DELETE", REPO + "/branches/{branch:path}/protection", "admin", repos.unprotect,
+    Route("DELETE", REPO + "/branches/{branch:path}/protection", "admin", branches.unprotect,
           "branches/branch-protection#delete-branch-protection"),
-    Route("GET", REPO + "/rules/branches/{branch:path}", "read", repos.rules, "repos/rules#get-rules-for-a-branch"),
-    Route("GET", REPO + "/branches/{branch:path}", "read", repos.branch, "branches/branches#get-a-branch"),
+    Route("GET", REPO + "/rules/branches/{branch:path}", "read", branches.rules, "repos/rules#get-rules-for-a-branch"),
+    Route("GET", REPO + "/branches/{branch:path}", "read", branches.get, "branches/branches#get-a-branch"),
     Route("GET", REPO + "/collaborators", "write", repos.collaborators,
           "collaborators/collaborators#list-repository-collaborators"),
     Route("GET", REPO + "/collaborators/{username}/permission", "read", repos.permission,

@@ -132,7 +132,7 @@ BEYOND = (
     "answers application/vnd.github.diff",
     "labels → 200: request: ['urgent'] is not valid",  # PyGithub sends the short form
     "protection/required_",  # the checker takes the longer path for a branch's name
-    "Abstract type 'Actor' must resolve",
+    "Abstract type",  # the checker cannot know which concrete type an answer is
     "git/refs/heads/main → 422: status 422 has no body",
     "deployments → 409: status 409 has no body",  # GitHub says why
 )
