@@ -149,7 +149,7 @@ class Settings(Section):
 
 
 BUILT_IN_AGENTS: dict[str, AgentConfig] = {
-    "codex": AgentConfig(cli="codex", model="gpt-5.3-codex", provider="openai", base_url=None, script=None),
+    "codex": AgentConfig(cli="codex", model="gpt-5.5", provider="openai", base_url=None, script=None),
     "claude": AgentConfig(cli="claude", model="claude-sonnet-4-6", provider="anthropic", base_url=None, script=None),
 }
 

@@ -206,7 +206,7 @@ def set_up(root: Path, *, agent: str, live: bool) -> Stage:
 
 def _settings(root: Path, port: int, url: str, *, agent: str, live: bool) -> str:
     files, shop = _host_files(), root / "shop"
-    model = {"codex": "gpt-5.3-codex", "claude": "claude-sonnet-4-6"}[agent]
+    model = {"codex": "gpt-5.5", "claude": "claude-sonnet-4-6"}[agent]
     provider = {"codex": "openai", "claude": "anthropic"}[agent]
     one = (
         f'provider = "{provider}"'

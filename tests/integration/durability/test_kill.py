@@ -85,7 +85,7 @@ def world(tmp_path):
         textwrap.dedent(f"""
         [agents.script]
         cli = "codex"
-        model = "gpt-5.3-codex"
+        model = "gpt-5.5"
         provider = "replay"
         script = "fix.toml"
         [run]
@@ -195,7 +195,8 @@ def test_a_run_that_is_killed_everywhere_lands_once(world):
     store, run = begin(world)
     deaths = live_through(world, run)
     places = world["deaths"].read_text().splitlines()
-    assert deaths > 30, "it was not killed where it should have been"
+    story = "\n".join(f"{m.step}: {m.summary}" for _, m in store.trail(run))
+    assert deaths > 30, f"it died in {places} only; the run:\n{story}"
     for step in ("checkout.checkout", "attempt.attempt.1", "judge.judge_attempt.1", "propose.push", "propose.open_pull",
                  "merge.merge", "deploy.deploy", "watch.after"):  # fmt: skip
         assert {f"{step}:done, not written", f"{step}:written"} <= set(places)
