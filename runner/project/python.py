@@ -112,10 +112,12 @@ class PythonFacts:
         manifest = self.manifest
         if not manifest.installable:
             return []
-        if not manifest.dynamic or "uv.lock" in self._paths:
-            return [f"{_VERSION} {_PIP} --no-deps -e ."]
-        # Only the build back-end knows the requirements. pip warns of extras that are not there, and goes on.
-        return [f"{_VERSION} {_PIP} -e '.[test,tests,testing]'"]
+        known = not manifest.dynamic or "uv.lock" in self._paths
+        # Only the build back-end knows the requirements else. pip warns of extras that are not there, and goes on.
+        what = "--no-deps -e ." if known else "-e '.[test,tests,testing]'"
+        # Some setups are of a time when setuptools let more pass: they are tried again with one of then.
+        again = f"{_PIP} wheel 'setuptools<67' && {_VERSION} {_PIP} --no-build-isolation {what}"
+        return [f"{_VERSION} {_PIP} {what} || {{ {again}; }}"]
 
     def _ruff(self) -> str:
         content = (self._read(".pre-commit-config.yaml") or b"").decode("utf-8", "replace")

@@ -1,0 +1,269 @@
+"""What a repository's files say about how it is set up, tested and measured."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from runner.config import RepoConfig
+from runner.errors import ConfigError
+from runner.project import Command, Lint, Project, Pytest, for_tree, recognise
+
+
+def project(files: dict[str, str], **host: Any) -> Project:
+    def read(path: str) -> bytes | None:
+        return files[path].encode() if path in files else None
+
+    return recognise(read, files.keys(), RepoConfig.model_validate(host))
+
+
+def installs(found: Project) -> list[str]:
+    return [c for c in found.setup if "pip install" in c or "uv sync" in c]
+
+
+PYTEST = {"pkg/__init__.py": "", "tests/test_a.py": "def test_a(): pass\n"}
+
+
+def test_a_bare_python_project() -> None:
+    found = project(PYTEST)
+    assert found.language == "python"
+    assert found.test == Pytest()
+    assert found.test_shown == "python -m pytest"
+    assert "python3 -m venv /opt/env" in found.setup
+    assert not any("-e ." in c for c in found.setup)
+    assert "tests/test_a.py" in found.tests
+    assert "pkg/test_b.py" in found.tests
+    assert "pkg/__init__.py" not in found.tests
+    assert "pkg/conftest.py" in found.tests
+    assert "tox.ini" in found.configuration
+
+
+def test_pep_621_with_extras_and_groups() -> None:
+    pyproject = """
+    [build-system]
+    requires = ["hatchling"]
+    [project]
+    name = "My.Pkg"
+    dependencies = ["click>=8"]
+    [project.optional-dependencies]
+    docs = ["sphinx"]
+    tests = ["pytest-mock", "my-pkg[extra]"]
+    extra = ["rich"]
+    [dependency-groups]
+    test = ["hypothesis", {include-group = "more"}]
+    more = ["freezegun", {include-group = "test"}]
+    lint = ["mypy"]
+    """
+    found = project({**PYTEST, "pyproject.toml": pyproject})
+    wanted = next(c for c in found.setup if "click" in c)
+    for name in ("'click>=8'", "pytest-mock", "rich", "hypothesis", "freezegun"):
+        assert name in wanted
+    for name in ("sphinx", "mypy", "my-pkg"):
+        assert name not in wanted
+    install = next(c for c in found.setup if "-e ." in c)
+    assert "--no-deps" in install
+    assert "SETUPTOOLS_SCM_PRETEND_VERSION=" in install
+    assert found.key_files["pyproject.toml"] == pyproject
+
+
+def test_dynamic_requirements_are_the_build_backends_affair() -> None:
+    pyproject = "[build-system]\nrequires=['x']\n[project]\nname='a'\ndynamic=['version','dependencies']\n"
+    found = project({**PYTEST, "pyproject.toml": pyproject})
+    assert any("-e '.[test,tests,testing]'" in c for c in found.setup)
+
+
+def test_setup_cfg_and_setup_py_are_read_and_not_run() -> None:
+    extras = "[options.extras_require]\ntesting =\n    pytest-mock\n"
+    cfg = f"[metadata]\nname = pkg\n[options]\ninstall_requires =\n    attrs\n{extras}"
+    found = project({**PYTEST, "setup.cfg": cfg, "setup.py": "from setuptools import setup\nsetup()\n"})
+    assert any("attrs pytest-mock" in c for c in found.setup)
+    assert any("--no-deps -e ." in c for c in found.setup)
+    script = (
+        "import setuptools\nsetuptools.setup(name='pkg', install_requires=['attrs'], extras_require={'test': ['x']})\n"
+    )
+    found = project({**PYTEST, "setup.cfg": "[metadata]\nname = pkg\n", "setup.py": script})
+    assert any("attrs x" in c for c in found.setup)
+    found = project({**PYTEST, "setup.py": "from setuptools import setup\nsetup(install_requires=open('x').read())\n"})
+    assert any("-e '.[test,tests,testing]'" in c for c in found.setup)
+
+
+def test_requirement_files() -> None:
+    names = ("requirements.txt", "requirements/tests.txt", "requirements/dev.txt", "requirements/docs.txt")
+    files = dict.fromkeys(names, "")
+    found = project({**PYTEST, **files})
+    assert [c.rpartition(" ")[2] for c in installs(found) if " -r " in c] == [
+        "requirements.txt",
+        "requirements/tests.txt",
+    ]
+    assert set(found.key_files) == set(files)
+    only_dev = project({**PYTEST, "dev-requirements.txt": ""})
+    assert any("-r dev-requirements.txt" in c for c in only_dev.setup)
+
+
+def test_uv_lock() -> None:
+    pyproject = "[project]\nname='a'\nversion='1'\n[dependency-groups]\ndev=['ruff']\ntests=['pytest']\n"
+    found = project({**PYTEST, "pyproject.toml": pyproject, "uv.lock": "version = 1\n"})
+    sync = next(c for c in found.setup if "uv sync" in c)
+    assert "--frozen" in sync
+    assert "--group tests" in sync
+    assert "--group dev" not in sync
+    assert found.key_files["uv.lock"] == "version = 1\n"
+
+
+def test_tox_requirements_where_nothing_else_names_any() -> None:
+    deps = ("mock", "py39: tomli", "-r{toxinidir}/x.txt", "main: git+https://example.org/x", "cov: pytest-cov")
+    tox = "[testenv]\ndeps =\n    " + "\n    ".join(deps) + "\n"
+    found = project({**PYTEST, "tox.ini": tox})
+    assert any(c.endswith(" mock tomli") for c in installs(found))
+
+
+def test_poetry_groups() -> None:
+    group = "[tool.poetry.group.test.dependencies]\npytest-mock='^3'\n"
+    pyproject = f"[tool.poetry]\nname='a'\n{group}[build-system]\nrequires=[]\n"
+    assert any("pytest-mock" in c for c in project({**PYTEST, "pyproject.toml": pyproject}).setup)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "neutral", "plugin"),
+    [
+        ("pytest.ini", "[pytest]\naddopts = -n auto\n", ("-n0",), "pytest-xdist"),
+        ("pyproject.toml", "[tool.pytest.ini_options]\naddopts = ['--cov=pkg', '-x']\n", ("--no-cov",), "pytest-cov"),
+        ("tox.ini", "[pytest]\naddopts = --numprocesses=4 --cov\n", ("-n0", "--no-cov"), "pytest-xdist pytest-cov"),
+        ("setup.cfg", "[tool:pytest]\naddopts = --timeout=30 -m 'not network'\n", (), "pytest-timeout"),
+        ("pytest.toml", "[pytest]\naddopts = ['-n2']\n", ("-n0",), "pytest-xdist"),
+    ],
+)
+def test_options_that_keep_us_from_measuring_are_undone(
+    name: str, text: str, neutral: tuple[str, ...], plugin: str
+) -> None:
+    found = project({**PYTEST, name: text})
+    assert found.test == Pytest(neutral=neutral)
+    assert any(c.endswith(f"pytest coverage {plugin}") for c in installs(found))
+
+
+def test_where_the_repository_says_its_tests_are() -> None:
+    ini = "[pytest]\ntestpaths = spec_tests\npython_files = check_*.py\n"
+    found = project({"pkg.py": "", "spec_tests/check_a.py": "", "pytest.ini": ini})
+    assert found.test is not None
+    assert "spec_tests/data.txt" in found.tests
+    assert "deep/check_b.py" in found.tests
+    assert (
+        "src/x.py" not in project({**PYTEST, "pytest.ini": "[pytest]\ntestpaths = src .\npython_files = *.py\n"}).tests
+    )
+
+
+def test_ruff_where_it_is_configured_in_the_version_that_is_pinned() -> None:
+    hooks = "repos:\n  - repo: https://github.com/astral-sh/ruff-pre-commit\n    rev: {}\n"
+    for rev, wanted in (
+        ("v0.4.1", "ruff==0.4.1"),
+        ("76e47323a83c  # frozen: v0.11.11", "ruff==0.11.11"),
+        ("main", "ruff"),
+    ):
+        found = project({**PYTEST, "ruff.toml": "", ".pre-commit-config.yaml": hooks.format(rev)})
+        assert found.lint == Lint("ruff", "ruff check")
+        assert any(c.endswith(f" {wanted}") for c in installs(found))
+    assert project(PYTEST).lint is None
+
+
+def test_no_tests_are_a_true_reason() -> None:
+    found = project({"pkg.py": ""})
+    assert found.test is None
+    assert "no tests were found" in found.why_no_test
+    assert project({"README.md": ""}).test is None
+    assert "no test command" in project({"main.go": ""}).why_no_test
+
+
+def test_doctests_are_tests() -> None:
+    assert project({"pkg.py": "", "pytest.ini": "[pytest]\naddopts = --doctest-modules\n"}).test is not None
+
+
+def test_the_repositorys_own_file() -> None:
+    own = """
+    setup = ["pip install -r needs.txt"]
+    test = "pytest -q tests --strict-markers"
+    lint = "ruff check ."
+    tests = ["checks/**"]
+    [policy.size]
+    max_files = 2
+    """
+    found = project({**PYTEST, ".automend.toml": own})
+    assert found.test == Pytest(arguments=("-q", "tests", "--strict-markers"))
+    assert found.lint == Lint("command", "ruff check .")
+    assert "checks/a.txt" in found.tests
+    assert "tests/test_a.py" not in found.tests
+    assert found.policy == {"size": {"max_files": 2}}
+    assert any(c.endswith("; pip install -r needs.txt") for c in found.setup)
+
+
+def test_the_hosts_word_wins() -> None:
+    found = project(
+        {**PYTEST, ".automend.toml": "test = 'make check'\nlint = 'none'\n"}, test="make test", junit="out.xml"
+    )
+    assert found.test == Command("make test", junit="out.xml")
+    assert found.lint is None
+
+
+@pytest.mark.parametrize("line", ["python -m pytest -x", "python3 -m pytest", "/opt/env/bin/pytest -x", "pytest"])
+def test_a_plain_pytest_command_is_measured_as_pytest(line: str) -> None:
+    assert isinstance(project(PYTEST, test=line).test, Pytest)
+
+
+@pytest.mark.parametrize("line", ["pytest && mypy .", "pytest > out", "make", "pytest-3", "cd x; pytest"])
+def test_any_other_command_is_run_as_it_is(line: str) -> None:
+    assert project(PYTEST, test=line).test == Command(line)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("tset = 'x'\n", "did you mean `test`"),
+        ("setup = 'x'\n", "setup"),
+        ("test = [\n", "not valid TOML"),
+        ("policy = 3\n", "policy"),
+        ("test = 'x'\ndeploy = 'rm'\n", "deploy"),
+    ],
+)
+def test_a_wrong_file_stops_with_the_key(text: str, said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        project({**PYTEST, ".automend.toml": text})
+    assert ".automend.toml" in caught.value.message
+    assert said in caught.value.message + caught.value.remedy
+
+
+def test_node_projects() -> None:
+    package = json.dumps({"scripts": {"test": "mocha"}})
+    found = project({"package.json": package, "package-lock.json": "{}", "lib/a.js": "", "test/a.js": ""})
+    assert (found.language, found.test) == ("node", Command("npm test"))
+    assert any("npm ci" in c for c in found.setup)
+    assert "test/a.js" in found.tests
+    assert "lib/a.js" not in found.tests
+    own = project({"package.json": json.dumps({"scripts": {"test": "node --test test/"}})})
+    assert isinstance(own.test, Command)
+    assert own.test.junit is not None
+    assert "--test-reporter=junit" in own.test.line
+    none = project({"package.json": json.dumps({"scripts": {"test": 'echo "Error: no test specified" && exit 1'}})})
+    assert none.test is None
+    assert project({"package.json": "[", "a.js": ""}).test is None
+
+
+def test_python_with_a_package_json_beside_it_is_python() -> None:
+    package = json.dumps({"scripts": {"test": "jest"}})
+    assert project({**PYTEST, "pyproject.toml": "", "package.json": package}).language == "python"
+    assert project({"tools/x.py": "", "package.json": package}).language == "node"
+
+
+def test_another_trees_manifests_under_the_bases_own_word() -> None:
+    base = project({**PYTEST, ".automend.toml": "test = 'pytest -q'\n", "requirements.txt": "a==1\n"})
+    head = {**PYTEST, ".automend.toml": "test = 'true'\n", "requirements.txt": "a==2\n", "requirements-dev.txt": ""}
+    found = for_tree(base, lambda path: head[path].encode() if path in head else None, head.keys())
+    assert found.test == base.test
+    assert found.key_files["requirements.txt"] == "a==2\n"
+    assert any("-r requirements-dev.txt" in c for c in found.setup)
+
+
+@pytest.mark.parametrize("name", ["pyproject.toml", "setup.cfg", "tox.ini", "setup.py", "package.json", "pytest.ini"])
+@pytest.mark.parametrize("text", ["[", "\0", "]]]=", "[a\nb", "{'a': "])
+def test_broken_manifests_are_somebody_elses_to_complain_of(name: str, text: str) -> None:
+    assert project({**PYTEST, name: text}).test == Pytest()
