@@ -19,6 +19,7 @@ def may_begin(house: House, run: Run, place: Place) -> None:
     Raises:
         Stopped: AUTOMEND_DISABLED, an `automend:stop` issue, or no budget for another pull request.
         ConfigError: the job names an agent that is not configured.
+        RepositoryError: the forge does not know the repository.
     """
     unknown = [name for name in run.job.agents if name not in house.agents]
     if unknown:
@@ -28,6 +29,7 @@ def may_begin(house: House, run: Run, place: Place) -> None:
         raise Stopped("AUTOMEND_DISABLED is set: no new work is begun", remedy="unset it to go on")
     if place.forge is None:
         return
+    house.forge.default_branch(place.forge)  # says which name is wrong, if one is
     stop = house.forge.stop_issue(place.forge)
     if stop is not None:
         raise Stopped(f"an open issue stops all new work here: {stop}", remedy="close it to go on")
