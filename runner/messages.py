@@ -211,6 +211,22 @@ def revised(run: Run, report: Report) -> str:
     return f"Revised: {code(run.head_sha or '')}. {clean(run.summary)}\n\n{evidence_table(report, run)}\n{marker}"
 
 
+def not_revised(run: Run, marker: str) -> str:
+    """The comment when no answer to a review passed the gate."""
+    said = []
+    if run.report is not None:
+        said = [f"- {clean(f.message, 400)}" for f in run.report.findings if f.verdict is not Verdict.PASSED]
+        said += [
+            f"- {code(c.name)}: {clean(c.summary, 400)}" for c in run.report.checks if c.verdict is not Verdict.PASSED
+        ]
+    tried = len(run.attempts) - run.round
+    return (
+        f"automend tried to answer ({tried} attempts), and no revision passed the gate. This is as it was.\n\n"
+        + "\n".join(said[:10])
+        + f"\n{marker}"
+    )
+
+
 def _shown(findings: tuple[Finding, ...]) -> str:
     shown = [f for f in findings if f.review]
     if not shown:

@@ -401,9 +401,10 @@ class Moment(Noun):
 class Run(Noun):
     """One execution of a job, as the store has it.
 
-    `environment` is the image that the repository's commands run in; `start_tree` and `feedback` are what the
-    agent starts from when it is not the base (a revision); `round` counts the
-    attempts that were made before it; `heard` names the reviews and CI failures that were already answered.
+    `environment` is the image that the repository's commands run in. `start_tree` and `feedback` are what the agent
+    starts from when it is not the base (a revision); `round` counts the attempts that were made before it; `heard`
+    names the reviews and CI failures that were already answered. `report` is the last verdict, `proposed` the one on
+    the commit that the pull request has (`head_sha`).
     """
 
     id: str
@@ -420,6 +421,7 @@ class Run(Noun):
     summary: str = ""
     branch: str | None = None
     head_sha: str | None = None
+    proposed: Report | None = None
     pull: PullRequest | None = None
     heard: tuple[str, ...] = ()
     merge_sha: str | None = None

@@ -40,18 +40,20 @@ async def revise_change(run: str, feedback: str) -> None:
         await step(propose.summarize, run)
         await step(propose.push, run)
         await step(propose.answer, run)
+    else:
+        await step(propose.say_not_revised, run)
     await step(finish.revised, run)
 
 
 @workflow("land")
 async def land_change(run: str) -> None:
     """Merge exactly the approved commit, put it live, watch it; take it back if things got worse."""
+    await step(watch.before, run)
+    await step(deploy.remember_release, run)
     ready = await step(review.readiness, run)
     if ready.verdict is not Verdict.PASSED:
         await step(finish.not_ready, run, "; ".join(ready.reasons))
         return
-    await step(watch.before, run)
-    await step(deploy.remember_release, run)
     await step(merge.merge, run)
     await insist(deploy.deploy, run)
     health = await insist(watch.after, run)

@@ -50,6 +50,7 @@ STEP_WORDS = {
     "propose.push": "branch pushed",
     "propose.open_pull": "pull request",
     "propose.answer": "review answered",
+    "propose.say_not_revised": "people told",
     "review.readiness": "ready to land?",
     "watch.before": "health before",
     "deploy.remember_release": "release now live",

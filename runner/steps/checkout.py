@@ -72,7 +72,7 @@ def revisit(house: House, run_id: str, feedback: str) -> Base:
     old = base_of(run)
     mirror = house.mirror(old.remote)
     auth = house.auth(old.forge)
-    head = tree_of(run.report.patch.head_tree if run.report else None, "the proposed tree")
+    head = tree_of(run.proposed.patch.head_tree if run.proposed else None, "the proposed tree")
     sha = mirror.fetch(old.remote, ref=old.ref, auth=auth)
     if sha == old.sha:
         house.store.update(run_id, start_tree=head, feedback=feedback, round=len(run.attempts))

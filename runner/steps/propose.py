@@ -37,7 +37,7 @@ def push(house: House, run_id: str) -> str:
     )
     mirror.keep(f"runs/{run.id}/head-{commit[:12]}", commit)
     mirror.push(base.remote, commit=commit, branch=tree_of(run.branch, "the branch"), auth=auth, expected=before)
-    house.store.update(run_id, head_sha=commit)
+    house.store.update(run_id, head_sha=commit, proposed=report)
     return commit
 
 
@@ -99,6 +99,14 @@ def answer(house: House, run_id: str) -> PullRequest:
         body=messages.revised(run, passed(run)),
     )  # fmt: skip
     return pull
+
+
+def say_not_revised(house: House, run_id: str) -> None:
+    """Say under the pull request that an answer was tried, and why none was good enough."""
+    run = house.store.run(run_id)
+    repo, number = pull_of(run)
+    marker = messages.MARKER.format(kind=f"not-revised-{run.round}", run=run.id)
+    house.forge.comment(repo, number, marker=marker, body=messages.not_revised(run, marker))
 
 
 def passed(run: Run) -> Report:

@@ -26,8 +26,8 @@ def roll_back(house: House, run_id: str) -> Rollout | None:
     return rollback
 
 
-def propose_revert(house: House, run_id: str, why: str) -> PullRequest:
-    """Open the pull request that undoes the merge, with what was measured.
+def propose_revert(house: House, run_id: str, why: str) -> PullRequest | None:
+    """Open the pull request that undoes the merge, with what was measured; None where the policy wants none.
 
     Raises:
         ForgeError: the forge failed.
@@ -36,10 +36,12 @@ def propose_revert(house: House, run_id: str, why: str) -> PullRequest:
     repo, number = pull_of(run)
     if run.pull is None:
         raise ForgeError(f"run {run_id} has no pull request")
-    revert = house.forge.revert_pull(
-        repo, number, title=messages.revert_title(run.pull), body=messages.revert_body(run, why)
-    )
-    run = house.store.update(run_id, revert_pull=revert)
+    revert = None
+    if house.policy(run).land.revert:
+        revert = house.forge.revert_pull(
+            repo, number, title=messages.revert_title(run.pull), body=messages.revert_body(run, why)
+        )
+        run = house.store.update(run_id, revert_pull=revert)
     house.forge.comment(repo, number, marker=f"<!-- automend:reverted:{run_id} -->", body=messages.reverted(run, why))
     return revert
 

@@ -52,7 +52,9 @@ def readiness(house: House, run_id: str) -> Readiness:
     repo, number = pull_of(run)
     pull = house.forge.pull(repo, number)
     head = run.head_sha or ""
-    needed = house.policy(run).land.approvals + (1 if run.report and any(f.review for f in run.report.findings) else 0)
+    needed = house.policy(run).land.approvals + (
+        1 if run.proposed and any(f.review for f in run.proposed.findings) else 0
+    )
     if pull.state == "merged" and _is_ours(run, pull):
         return Readiness(verdict=Verdict.PASSED, reasons=("it is merged already",), head_sha=head)
     if pull.state != "open":

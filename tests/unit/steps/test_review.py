@@ -40,7 +40,7 @@ class World:
             pull=self.pr,
             head_sha=HEAD,
             heard=self.heard,
-            report=Report(verdict=Verdict.PASSED, findings=self.findings, patch=Patch(base_tree="b", head_tree="h")),
+            proposed=Report(verdict=Verdict.PASSED, findings=self.findings, patch=Patch(base_tree="b", head_tree="h")),
             created=NOW,
             updated=NOW,
         )
