@@ -16,7 +16,7 @@ _WWW = re.compile(r"\bwww\.(?=\w)", re.IGNORECASE)
 _INVISIBLE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f]"
 )
-_SIGN = {Verdict.PASSED: "✅", Verdict.FAILED: "❌", Verdict.ERROR: "⚠️", Verdict.INCONCLUSIVE: "❔"}
+_SIGN = {Verdict.PASSED: "✓", Verdict.FAILED: "✗", Verdict.ERROR: "!", Verdict.INCONCLUSIVE: "?"}
 
 
 def clean(text: str, limit: int = 2000) -> str:
@@ -119,10 +119,6 @@ def evidence_table(report: Report, run: Run | None = None) -> str:
 
 def _facts(evidence: Evidence) -> list[tuple[str, str, str]]:
     rows: list[tuple[str, str, str]] = []
-    tests = evidence.tests
-    if tests is not None and tests.red_to_green:
-        shown = "<br>".join(code(t) for t in tests.red_to_green[:8])
-        rows.append(("", "red → green", shown))
     if evidence.image:
         rows.append(("", "environment", code(evidence.image)))
     rows.append(("", "policy", f"{code(evidence.policy)} {code(evidence.policy_hash[:12])}"))
@@ -182,7 +178,7 @@ def revert_body(run: Run, why: str) -> str:
     number = run.pull.number if run.pull else 0
     output = run.rollout.output if run.rollout and run.rollout.verdict is not Verdict.PASSED else ""
     parts = [
-        f"This undoes pull request {number} (merged as {code(run.merge_sha or '')}): {clean(why)}",
+        f"This undoes #{number} (merged as {code(run.merge_sha or '')}): {clean(why)}",
         _rollback(run.rollback),
         "### What was measured\n",
         _health(run),
