@@ -122,7 +122,7 @@ class Builder:
         }[ended.ending]
         said = bytes(ended.output.stdout).decode("utf-8", "replace").splitlines()[-LAST_LINES:]
         raise SandboxError(
-            "\n".join([f"`{command}` {how}:", *said]),
+            "\n".join([f"`{command.strip().rsplit(chr(10), 1)[-1]}` {how}:", *said]),
             remedy="correct the setup commands of the repository, or what they install",
         )
 

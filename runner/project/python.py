@@ -72,7 +72,7 @@ class PythonFacts:
         if own is None:
             steps = [*self._requirements(), f"{_PIP} {shlex.join(tools)}", *self._project()]
         else:
-            steps = [f"{_PIP} {shlex.join(tools)}", *(f"export VIRTUAL_ENV=/opt/env {_VERSION}; {c}" for c in own)]
+            steps = [f"{_PIP} {shlex.join(tools)}", *(f"export VIRTUAL_ENV=/opt/env {_VERSION}\n{c}" for c in own)]
         folders = ["/workspace", *(["/workspace/src"] if any(p.startswith("src/") for p in self._paths) else [])]
         last = _LAST_ON_PATH.format(shlex.join(folders))
         return (BEGIN, "python3 -m venv /opt/env", *steps, _ONE_TEST_TIMEOUT, last, KEEP)
