@@ -10,7 +10,8 @@ from runner.policy.globs import Globs
 from runner.policy.schema import Policy
 
 _SYMLINK, _SUBMODULE, _EXECUTABLE, _PLAIN = "120000", "160000", "100755", "100644"
-_GIT_FILES = Globs((".gitattributes", ".gitmodules"))
+_GIT_FILES = Globs((".gitattributes", ".gitmodules", ".lfsconfig"))
+_POINTER = b"version https://git-lfs.github.com/spec/"
 
 
 def _binary(policy: Policy, case: Case) -> Iterator[Finding]:
@@ -85,6 +86,20 @@ def _git_files(policy: Policy, case: Case) -> Iterator[Finding]:
             )
 
 
+def _lfs(policy: Policy, case: Case) -> Iterator[Finding]:
+    for file in case.patch.files:
+        if any(
+            (case.blobs.contents.get(oid or "") or b"").startswith(_POINTER) for oid in (file.old_blob, file.new_blob)
+        ):
+            yield from consequence(
+                policy.content.lfs,
+                "content.lfs",
+                f"{file.path} is a pointer to Git LFS: what it stands for is not in the patch",
+                path=file.path,
+                remedy="leave files of Git LFS as they are",
+            )
+
+
 def _numbers(policy: Policy, case: Case) -> str:
     binary = sum(file.binary for file in case.patch.files)
     modes = sum(bool(_mode_change(file)) for file in case.patch.files)
@@ -99,6 +114,7 @@ CONTENT = Family(
         Rule("content.submodule", _submodule),
         Rule("content.mode", _mode),
         Rule("content.git_files", _git_files),
+        Rule("content.lfs", _lfs),
     ),
     _numbers,
 )

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from runner.model import Finding, Goal, Verdict
-from runner.policy.case import Case, Family, Rule
+from runner.policy.case import Case, Family, Rule, consequence
 from runner.policy.globs import Globs
-from runner.policy.schema import Policy
+from runner.policy.names import NAMES
+from runner.policy.schema import Action, Policy
 
 
 def _protected(policy: Policy, case: Case) -> Iterator[Finding]:
@@ -49,6 +50,31 @@ def _test_configuration(policy: Policy, case: Case) -> Iterator[Finding]:
             )
 
 
+def _startup(policy: Policy, case: Case) -> Iterator[Finding]:
+    globs = Globs(policy.paths.startup)
+    for file in case.patch.files:
+        if (pattern := globs.which(file.path)) is not None:
+            yield _no(
+                "paths.startup",
+                file.path,
+                f"{file.path} is run or trusted without being asked (`{pattern}`): no patch may touch it",
+                "take the change of this file out",
+            )
+
+
+def _reviewed(policy: Policy, case: Case) -> Iterator[Finding]:
+    globs = Globs(policy.paths.reviewed)
+    for file in case.patch.files:
+        if (pattern := globs.which(file.path)) is not None:
+            yield from consequence(
+                Action.REVIEW,
+                "paths.reviewed",
+                f"{file.path} decides how the project is built or kept (`{pattern}`)",
+                path=file.path,
+                remedy="leave it out unless the goal needs it",
+            )
+
+
 def _allowed(policy: Policy, case: Case) -> Iterator[Finding]:
     if not policy.paths.allowed:
         return
@@ -81,7 +107,8 @@ def _no(rule: str, path: str, message: str, remedy: str) -> Finding:
 
 
 def _numbers(policy: Policy, case: Case) -> str:
-    globs = len(policy.paths.protected) + len(policy.paths.dependencies) + len(policy.paths.test_configuration)
+    paths = policy.paths
+    globs = len(paths.protected) + len(paths.dependencies) + len(paths.test_configuration) + len(paths.startup)
     return f"no path among the {globs} protected patterns"
 
 
@@ -92,7 +119,10 @@ PATHS = Family(
         Rule("paths.dependencies", _dependencies),
         Rule("paths.test_configuration", _test_configuration),
         Rule("paths.allowed", _allowed),
+        Rule("paths.startup", _startup),
+        Rule("paths.reviewed", _reviewed),
         Rule("paths.goal", _goal),
+        *NAMES,
     ),
     _numbers,
 )

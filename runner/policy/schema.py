@@ -66,7 +66,26 @@ class Size(Table):
 
     max_files: Annotated[int, Direction.LOWER] = Field(ge=0, description="Most files changed.")
     max_changed_lines: Annotated[int, Direction.LOWER] = Field(
-        ge=0, description="Most lines added and removed, together."
+        ge=0, description="Most lines added and removed, together; a file that is only moved has none."
+    )
+    max_file_lines: Annotated[int, Direction.LOWER] = Field(ge=0, description="Most lines changed in one file.")
+    max_line_length: Annotated[int, Direction.LOWER] = Field(ge=1, description="Longest added line, in bytes.")
+    max_file_bytes: Annotated[int, Direction.LOWER] = Field(
+        ge=0, description="Largest file that a patch may add or make larger, in bytes."
+    )
+
+
+class Shape(Table):
+    """`[shape]`: is it a change, and one that a person made?"""
+
+    noise: Annotated[Action, Direction.STRICTER] = Field(description="A patch of nothing but whitespace.")
+    whitespace: Annotated[Action, Direction.STRICTER] = Field(
+        description="A file whose change is nothing but whitespace, beside real changes."
+    )
+    minified: Annotated[Action, Direction.STRICTER] = Field(description="Minified code and source maps.")
+    generated: Annotated[Action, Direction.STRICTER] = Field(description="Files that a program writes.")
+    generated_paths: Annotated[Patterns, Direction.GROWS] = Field(
+        description="Files that are known to be generated, beside those that say so themselves."
     )
 
 
@@ -83,6 +102,22 @@ class Paths(Table):
     allowed: Annotated[Patterns, Direction.NARROWS] = Field(
         description="If not empty, the only files that a patch may touch."
     )
+    startup: Annotated[Patterns, Direction.GROWS] = Field(
+        description="Files that Python or Node run or trust without being asked; no patch may touch them."
+    )
+    reviewed: Annotated[Patterns, Direction.GROWS] = Field(
+        description="Files that a patch may touch, and that are shown to the reviewer."
+    )
+    shadow: Annotated[Action, Direction.STRICTER] = Field(
+        description="New top-level modules with the name of a standard or a test module."
+    )
+    collision: Annotated[Action, Direction.STRICTER] = Field(
+        description="New paths that are another's for a file system blind to case or Unicode form."
+    )
+    reserved: Annotated[Action, Direction.STRICTER] = Field(description="New names that not every system can hold.")
+    lookalike: Annotated[Action, Direction.STRICTER] = Field(
+        description="New names with letters that only look like Latin ones."
+    )
 
 
 class Content(Table):
@@ -93,7 +128,77 @@ class Content(Table):
     submodule: Annotated[Action, Direction.STRICTER] = Field(description="Submodules, made, moved or removed.")
     mode: Annotated[Action, Direction.STRICTER] = Field(description="Executable bits and changes of a path's type.")
     git_files: Annotated[Action, Direction.STRICTER] = Field(
-        description=".gitattributes and .gitmodules: they change what git and GitHub show."
+        description=".gitattributes, .gitmodules, .lfsconfig: they change what git and GitHub show."
+    )
+    lfs: Annotated[Action, Direction.STRICTER] = Field(description="Pointers to Git LFS, made or changed.")
+
+
+class Secrets(Table):
+    """`[secrets]`: what looks like a secret on added lines."""
+
+    private_key: Annotated[Action, Direction.STRICTER] = Field(description="Private keys.")
+    token: Annotated[Action, Direction.STRICTER] = Field(description="Tokens of a known provider's form.")
+    likely: Annotated[Action, Direction.STRICTER] = Field(
+        description="A random value under a name like `password`, outside tests and documentation."
+    )
+    unsure: Annotated[Action, Direction.STRICTER] = Field(
+        description="A value under such a name, a random value, or a password in an address."
+    )
+
+
+class Text(Table):
+    """`[text]`: what a reader sees is what is there; on added lines."""
+
+    bidi: Annotated[Action, Direction.STRICTER] = Field(description="Characters that turn the text around.")
+    invisible: Annotated[Action, Direction.STRICTER] = Field(description="Characters that nobody can see.")
+    control: Annotated[Action, Direction.STRICTER] = Field(
+        description="Control characters: escapes of a terminal, lone carriage returns, odd ends of lines."
+    )
+    form_feed: Annotated[Action, Direction.STRICTER] = Field(description="A form feed on a line of its own.")
+    line_ends: Annotated[Action, Direction.STRICTER] = Field(
+        description="Lines that end in CR LF in a file that had none, or that mixes them."
+    )
+    identifier: Annotated[Action, Direction.STRICTER] = Field(
+        description="Names in code that look like another, or are another to the compiler."
+    )
+    lookalike: Annotated[Action, Direction.STRICTER] = Field(
+        description="Words elsewhere in code that mix letters of several scripts."
+    )
+    space: Annotated[Action, Direction.STRICTER] = Field(description="Spaces in code that are not the usual one.")
+    far_right: Annotated[Action, Direction.STRICTER] = Field(description="Code pushed out of sight by whitespace.")
+    encoding: Annotated[Action, Direction.STRICTER] = Field(
+        description="Text that is no UTF-8, and sources that declare another encoding."
+    )
+    bom: Annotated[Action, Direction.STRICTER] = Field(description="A new byte order mark.")
+    blob: Annotated[Action, Direction.STRICTER] = Field(description="Long encoded data in a source file.")
+
+
+class Code(Table):
+    """`[code]`: what a changed source newly uses, beside what it used before. Python, JavaScript and TypeScript."""
+
+    decoded: Annotated[Action, Direction.STRICTER] = Field(description="Running something that was decoded first.")
+    credentials: Annotated[Action, Direction.STRICTER] = Field(
+        description="Places where secrets are kept; sending the environment away."
+    )
+    network: Annotated[Action, Direction.STRICTER] = Field(description="Network calls in product code.")
+    network_in_tests: Annotated[Action, Direction.STRICTER] = Field(
+        description="Network calls in tests and build files, other than to the machine itself."
+    )
+    dynamic: Annotated[Action, Direction.STRICTER] = Field(description="eval, exec, compile and the like.")
+    computed_import: Annotated[Action, Direction.STRICTER] = Field(
+        description="Imports of a name or file that is computed."
+    )
+    shell: Annotated[Action, Direction.STRICTER] = Field(description="Commands through a shell.")
+    process: Annotated[Action, Direction.STRICTER] = Field(description="Other processes, without a shell.")
+    deserialize: Annotated[Action, Direction.STRICTER] = Field(
+        description="Reading formats that can run code: pickle, marshal, shelve, unsafe YAML."
+    )
+    native: Annotated[Action, Direction.STRICTER] = Field(description="Native code: ctypes, cffi, process.binding.")
+    files: Annotated[Action, Direction.STRICTER] = Field(description="Writing to fixed places outside the project.")
+    temporary: Annotated[Action, Direction.STRICTER] = Field(description="Temporary names that anybody can take.")
+    tls: Annotated[Action, Direction.STRICTER] = Field(description="Certificates not being checked.")
+    unreadable: Annotated[Action, Direction.STRICTER] = Field(
+        description="A source that could be parsed on the base, and cannot any more."
     )
 
 
@@ -156,8 +261,12 @@ class Policy(Table):
     description: Annotated[str, Direction.FIXED] = Field(description="For whom it is.")
     attempts: Annotated[int, Direction.LOWER] = Field(ge=1, description="Most attempts of agents in one run.")
     size: Size
+    shape: Shape
     paths: Paths
     content: Content
+    secrets: Secrets
+    text: Text
+    code: Code
     tests: Tests
     coverage: Coverage
     lint: Lint
@@ -199,7 +308,8 @@ class Policy(Table):
             "Every test that passes now must still pass. Do not delete, skip or weaken tests.",
             f"Tests must run at least {self.coverage.min_changed:g} % of the lines that you change.",
             "Total coverage must not fall.",
-            "No binary files, symbolic links, submodules or changes of file modes.",
+            "No binary files, symbolic links, submodules or changes of file modes; no secrets, not even made-up ones.",
+            "No new network calls, shell commands, eval or exec, unless the goal cannot be reached without.",
         ]
         return "\n".join(f"- {line}" for line in lines)
 
@@ -210,26 +320,52 @@ def known() -> list[str]:
 
 
 def load_policy(name_or_path: str) -> Policy:
-    """A built-in policy by name, or a policy file. Keys that a file leaves out are those of `default`.
+    """A built-in policy by name, or a policy file.
+
+    Keys that a file leaves out are those of the policy that its `extends` names (a built-in one, or the path of
+    another file, relative to this one), or of `default`.
 
     Raises:
         ConfigError: there is no such policy, or the file is wrong.
     """
-    base = tomllib.loads(files("policies").joinpath("default.toml").read_text(encoding="utf-8"))
+    table, where = _table(name_or_path, Path(), ())
+    return _validated(table, where)
+
+
+_DEEPEST = 8
+
+
+def _table(name_or_path: str, folder: Path, above: tuple[str, ...]) -> tuple[dict[str, Any], str]:
+    """(every key of a policy, what to call it), with what it extends below it."""
     if name_or_path in known():
+        where, key, home = f"policy {name_or_path}", name_or_path, Path()
         text = files("policies").joinpath(f"{name_or_path}.toml").read_text(encoding="utf-8")
-        return _validated(_laid_over(base, tomllib.loads(text)), f"policy {name_or_path}")
-    path = Path(name_or_path).expanduser()
+        own = tomllib.loads(text)
+    else:
+        path = folder / Path(name_or_path).expanduser()
+        where, key, home = f"policy {path}", str(path.resolve()), path.parent
+        own = {"name": path.stem, **_read(path, name_or_path)}
+    if key in above or len(above) >= _DEEPEST:
+        raise ConfigError(f"{where}: `extends` comes back to itself", remedy="let the last of the chain extend default")
+    under = own.pop("extends", None if key == "default" else "default")
+    if under is None:
+        return own, where
+    if not isinstance(under, str):
+        raise ConfigError(f"{where}: `extends` is no name", remedy="give the name or the path of one policy")
+    below, _ = _table(under, home, (*above, key))
+    return _laid_over(below, own), where
+
+
+def _read(path: Path, asked: str) -> dict[str, Any]:
     if not path.is_file():
         raise ConfigError(
-            f"there is no policy `{name_or_path}`",
+            f"there is no policy `{asked}`",
             remedy=f"built-in: {', '.join(known())}; or give the path of a policy file",
         )
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as e:
         raise ConfigError(f"policy {path} cannot be read: {e}", remedy="see docs/policy.md") from e
-    return _validated(_laid_over({**base, "name": path.stem}, table), f"policy {path}")
 
 
 def _validated(table: dict[str, Any], where: str) -> Policy:

@@ -1,0 +1,168 @@
+"""code: what a changed source newly uses. What it used before is nobody's affair here."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections import Counter
+from collections.abc import Iterator
+
+from runner.model import FileChange, Finding
+from runner.policy import javascript_uses, python_uses
+from runner.policy.case import Case, Family, Rule, consequence
+from runner.policy.languages import BUILD, JAVASCRIPT, PYTHON
+from runner.policy.python_uses import UnreadableError, Use
+from runner.policy.schema import Policy
+
+_SAYS = {
+    "decoded": ("runs what it decodes first", "write the code itself, as text"),
+    "credentials": ("touches a place where secrets are kept, or sends them away", "leave it out"),
+    "network": ("newly speaks to the network", "leave it out unless the goal cannot be reached without"),
+    "network_in_tests": (
+        "newly speaks to the network in a test or build file",
+        "use what the test starts itself on 127.0.0.1, or a double",
+    ),
+    "dynamic": ("newly runs code that it makes up", "call a function, or look up a table"),
+    "computed_import": ("newly imports what it computes the name of", "import by a name that a reader sees"),
+    "shell": ("newly runs a command through a shell", "give a list of arguments, without a shell"),
+    "process": ("newly starts another process", "leave it out unless the goal cannot be reached without"),
+    "deserialize": ("newly reads a format that can run code", "use json, or yaml.safe_load"),
+    "native": ("newly calls native code", "leave it out unless the goal cannot be reached without"),
+    "files": ("newly writes to a fixed place outside the project", "write to a place that the caller gives"),
+    "temporary": ("newly takes a temporary name that anybody can take", "use tempfile.mkstemp or NamedTemporaryFile"),
+    "tls": ("newly does not check certificates", "let certificates be checked"),
+}
+_MOST_PER_FILE = 5
+_HOST = re.compile(r"^(?:[a-z][a-z0-9+.-]*:)?(?://)?(?:[^/@]*@)?(\[[^\]]+\]|[^/:?#]+)", re.IGNORECASE)
+
+
+def _judge(policy: Policy, case: Case) -> Iterator[Finding]:
+    for file, new, used_network in _new_uses(case):
+        in_tests = file.path in case.tests or file.path in BUILD
+        shown: Counter[str] = Counter()
+        for use in new:
+            kind = _kind(use, in_tests=in_tests)
+            if kind == "network_in_tests" and (_local(use.where) or (used_network and not use.where)):
+                continue  # to this machine; or it used the network before, and names nobody new
+            shown[kind] += 1
+            if shown[kind] > _MOST_PER_FILE:
+                continue
+            says, remedy = _SAYS[kind]
+            yield from consequence(
+                getattr(policy.code, kind),
+                f"code.{kind}",
+                f"{file.path}:{use.first} {says}: {use.name}{f' to {use.where}' if use.where else ''}",
+                path=file.path,
+                line=use.first,
+                remedy=remedy,
+            )
+
+
+def _kind(use: Use, *, in_tests: bool) -> str:
+    return "network_in_tests" if use.kind == "network" and in_tests else use.kind
+
+
+def _new_uses(case: Case) -> Iterator[tuple[FileChange, list[Use], bool]]:
+    """Per file what it uses more often than before, and whether it used the network before."""
+    own = frozenset(_tops(case))
+    for file in case.patch.files:
+        after = case.after(file) if file.path in case.lines else None
+        if after is None or (file.path not in PYTHON and file.path not in JAVASCRIPT):
+            continue
+        try:
+            now = _uses(file.path, after, own)
+        except UnreadableError:
+            continue  # a rule of its own
+        before = _before(case, file, own)
+        had = Counter((use.kind, use.name) for use in before)
+        new = _added(now, had, {n for n, _ in case.lines[file.path].added})
+        yield file, new, any(use.kind == "network" for use in before)
+
+
+def _added(now: list[Use], had: Counter[tuple[str, str]], lines: set[int]) -> list[Use]:
+    groups: dict[tuple[str, str], list[Use]] = {}
+    for use in now:
+        groups.setdefault((use.kind, use.name), []).append(use)
+    new = []
+    for key, group in groups.items():
+        more = len(group) - had[key]
+        if more > 0:
+            # The new ones stand on added lines; where a change made an old line mean more, on any.
+            group.sort(key=lambda use: (not lines.isdisjoint(range(use.first, use.last + 1)), use.first), reverse=True)
+            new += group[:more]
+    return sorted(new, key=lambda use: use.first)
+
+
+def _uses(path: str, source: bytes, own: frozenset[str]) -> list[Use]:
+    return python_uses.uses(source, own=own) if path in PYTHON else javascript_uses.uses(source)
+
+
+def _before(case: Case, file: FileChange, own: frozenset[str]) -> list[Use]:
+    before = case.before(file)
+    if before is None:
+        return []
+    try:
+        return _uses(file.path, before, own)
+    except UnreadableError:
+        return []
+
+
+def _tops(case: Case) -> Iterator[str]:
+    for path in case.base_paths:
+        parts = path.split("/")
+        if len(parts) > 1 and parts[-1] == "__init__.py":
+            if len(parts) == 2:  # noqa: PLR2004 - package/__init__.py
+                yield parts[0]
+            elif len(parts) == 3 and parts[0] in {"src", "lib"}:  # noqa: PLR2004
+                yield parts[1]
+
+
+def _local(where: str) -> bool:
+    found = _HOST.match(where)
+    host = found[1].strip("[]").lower() if found is not None else ""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return address.is_loopback or address.is_unspecified
+
+
+def _unreadable(policy: Policy, case: Case) -> Iterator[Finding]:
+    for file in case.patch.files:
+        if file.path not in PYTHON or file.status == "D" or file.path not in case.lines:
+            continue
+        after, before = case.after(file), case.before(file)
+        why = None if after is None else _why_unreadable(after)
+        if why is None or (before is not None and _why_unreadable(before) is not None):
+            continue
+        if before is None and file.path in case.tests and "test_" not in file.path.rsplit("/", 1)[-1]:
+            continue  # a broken source as test data
+        yield from consequence(
+            policy.code.unreadable,
+            "code.unreadable",
+            f"{file.path} cannot be parsed as Python ({why}), so that no rule can read it",
+            path=file.path,
+            remedy="write what the oldest supported Python can parse",
+        )
+
+
+def _why_unreadable(source: bytes) -> str | None:
+    try:
+        python_uses.parsed(source)
+    except UnreadableError as e:
+        return str(e)
+    return None
+
+
+def _numbers(policy: Policy, case: Case) -> str:
+    read = sum(f.path in PYTHON or f.path in JAVASCRIPT for f in case.patch.files)
+    return f"{read} sources read, nothing newly used that is forbidden"
+
+
+CODE_RULES = Family(
+    "code",
+    (Rule("code.uses", _judge), Rule("code.unreadable", _unreadable)),
+    _numbers,
+)

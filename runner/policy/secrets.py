@@ -1,0 +1,198 @@
+"""secrets: does an added line give something away? What is found is named by its kind and a short hash, never shown.
+
+The detectors are those of detect-secrets; only their pattern matching is used, so nothing is ever asked of a provider.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterator
+from functools import cache
+
+from detect_secrets.plugins.artifactory import ArtifactoryDetector
+from detect_secrets.plugins.aws import AWSKeyDetector
+from detect_secrets.plugins.azure_storage_key import AzureStorageKeyDetector
+from detect_secrets.plugins.base import BasePlugin
+from detect_secrets.plugins.basic_auth import BasicAuthDetector
+from detect_secrets.plugins.cloudant import CloudantDetector
+from detect_secrets.plugins.discord import DiscordBotTokenDetector
+from detect_secrets.plugins.github_token import GitHubTokenDetector
+from detect_secrets.plugins.gitlab_token import GitLabTokenDetector
+from detect_secrets.plugins.high_entropy_strings import Base64HighEntropyString, HexHighEntropyString
+from detect_secrets.plugins.jwt import JwtTokenDetector
+from detect_secrets.plugins.keyword import KeywordDetector
+from detect_secrets.plugins.mailchimp import MailchimpDetector
+from detect_secrets.plugins.npm import NpmDetector
+from detect_secrets.plugins.openai import OpenAIDetector
+from detect_secrets.plugins.private_key import PrivateKeyDetector
+from detect_secrets.plugins.pypi_token import PypiTokenDetector
+from detect_secrets.plugins.sendgrid import SendGridDetector
+from detect_secrets.plugins.slack import SlackDetector
+from detect_secrets.plugins.square_oauth import SquareOAuthDetector
+from detect_secrets.plugins.stripe import StripeDetector
+from detect_secrets.plugins.telegram_token import TelegramBotTokenDetector
+from detect_secrets.plugins.twilio import TwilioKeyDetector
+
+from runner.model import Finding
+from runner.policy.case import Case, Family, Rule, consequence
+from runner.policy.languages import EXAMPLES, LOCKS, PROSE
+from runner.policy.schema import Policy
+
+_LONGEST = 4000
+"""Bytes of a line that are looked at in one piece."""
+_OVERLAP = 200
+_MOST_PER_FILE = 10
+_WORTH_A_LOOK = re.compile(
+    r"-----BEGIN|PuTTY-User-Key|[A-Za-z0-9+/_\-=]{16,}|://[^/\s]{0,100}:[^/\s]{0,200}@"
+    r"|(?:key|pass|pwd|secret|token|cred|auth)\w{0,30}[\"'\]]?\s*(?::|=)",
+    re.IGNORECASE,
+)
+_KNOWN: tuple[type[BasePlugin], ...] = (
+    ArtifactoryDetector, AWSKeyDetector, AzureStorageKeyDetector, CloudantDetector, DiscordBotTokenDetector,
+    GitHubTokenDetector, GitLabTokenDetector, MailchimpDetector, NpmDetector, OpenAIDetector, PypiTokenDetector,
+    SendGridDetector, SlackDetector, SquareOAuthDetector, StripeDetector, TelegramBotTokenDetector, TwilioKeyDetector,
+)  # fmt: skip
+_ALSO_KNOWN: tuple[tuple[str, re.Pattern[str]], ...] = (
+    ("Anthropic key", re.compile(r"\bsk-ant-[A-Za-z0-9_\-]{24,}")),
+    ("OpenAI key", re.compile(r"\bsk-(?:proj|svcacct|admin)-[A-Za-z0-9_\-]{24,}")),
+    ("GitHub fine-grained token", re.compile(r"\bgithub_pat_[A-Za-z0-9_]{40,}")),
+    ("Google API key", re.compile(r"\bAIza[A-Za-z0-9_\-]{35}\b")),
+    ("Google OAuth secret", re.compile(r"\bGOCSPX-[A-Za-z0-9_\-]{28}\b")),
+    ("Hugging Face token", re.compile(r"\bhf_[A-Za-z]{30,}\b")),
+    ("DigitalOcean token", re.compile(r"\bdo[opr]_v1_[a-f0-9]{64}\b")),
+    ("Slack webhook", re.compile(r"hooks\.slack\.com/services/T[A-Z0-9]{6,}/B[A-Z0-9]{6,}/[A-Za-z0-9]{20,}")),
+    ("age key", re.compile(r"\bAGE-SECRET-KEY-1[A-Z0-9]{50,}")),
+    ("Shopify token", re.compile(r"\bshp(?:at|ca|pa|ss)_[a-fA-F0-9]{32}\b")),
+    ("Databricks token", re.compile(r"\bdapi[a-f0-9]{32}\b")),
+)
+_PRIVATE = re.compile(r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----|PuTTY-User-Key-File-\d")
+_MADE_UP = re.compile(
+    r"example|sample|dummy|fake|placeholder|changeme|change-me|your[_-]|xxxx|\*\*\*|<[^>]+>|\.\.\.|redacted|insert|todo"
+    r"|test|foo|bar|secret|passw|hunter|1234|abcd|0000|aaaa|\{|\$|%s",
+    re.IGNORECASE,
+)
+_PLAINLY_EXAMPLE = re.compile(r"EXAMPLE|X{8,}|x{8,}|0{10,}|1234567890|(?:abc|ABC){3,}|\.\.\.|<|\*{4,}")
+_UUID = re.compile(r"^[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$")
+_HASHES = frozenset({32, 40, 56, 64, 96, 128})
+_SHORTEST_RANDOM = 20
+
+
+class _Entropy:
+    def __init__(self) -> None:
+        self.kinds = (
+            ("random base64", Base64HighEntropyString(limit=4.5)),
+            ("random hex", HexHighEntropyString(limit=3.0)),
+        )
+
+    def found(self, line: str) -> Iterator[tuple[str, str]]:
+        for kind, plugin in self.kinds:
+            for value in plugin.analyze_string(line):
+                if len(value) >= _SHORTEST_RANDOM and plugin.calculate_shannon_entropy(value) > plugin.entropy_limit:
+                    yield kind, value
+
+
+@cache
+def _known() -> tuple[BasePlugin, ...]:
+    return tuple(plugin() for plugin in _KNOWN)
+
+
+@cache
+def _named() -> KeywordDetector:
+    return KeywordDetector()
+
+
+@cache
+def _entropy() -> _Entropy:
+    return _Entropy()
+
+
+@cache
+def _addresses() -> tuple[BasePlugin, ...]:
+    return (BasicAuthDetector(), JwtTokenDetector(), PrivateKeyDetector())
+
+
+def _pieces(case: Case) -> Iterator[tuple[str, int, str]]:
+    """(path, line, text) of what is worth a look."""
+    for path, hunk in case.lines.items():
+        for number, raw in hunk.added:
+            for at in range(0, max(len(raw), 1), _LONGEST):
+                text = raw[at : at + _LONGEST + _OVERLAP].decode("utf-8", "replace")
+                if _WORTH_A_LOOK.search(text):
+                    yield path, number, text
+
+
+def _secrets(policy: Policy, case: Case) -> Iterator[Finding]:
+    shown: dict[str, set[tuple[int, str]]] = {}
+    for path, number, text in _pieces(case):
+        for rule, kind, value in _in(text, path):
+            seen = shown.setdefault(path, set())
+            if (number, rule) in seen or len(seen) >= _MOST_PER_FILE:
+                continue
+            seen.add((number, rule))
+            action = getattr(policy.secrets, rule)
+            digest = hashlib.sha256(value.encode("utf-8", "replace")).hexdigest()[:8]
+            yield from consequence(
+                action,
+                f"secrets.{rule}",
+                f"{path}:{number} looks like a secret ({kind}, sha256 {digest}…)",
+                path=path,
+                line=number,
+                remedy="read it from the environment; if it was real, replace it where it is used: it is known now. "
+                "A made-up value should say so (`example`)",
+            )
+
+
+def _in(text: str, path: str) -> Iterator[tuple[str, str, str]]:
+    """(key of `[secrets]`, kind, value) of every secret in a text; the surest first, and each only once."""
+    if (key := _PRIVATE.search(text)) is not None:
+        yield "private_key", "private key", key[0] + path
+        return
+    sure = [(str(plugin.secret_type), value) for plugin in _known() for value in plugin.analyze_string(text)]
+    sure += [(kind, found[0]) for kind, pattern in _ALSO_KNOWN for found in pattern.finditer(text)]
+    for kind, value in sure:
+        yield ("unsure" if _PLAINLY_EXAMPLE.search(value) else "token"), kind, value
+    if not sure:
+        yield from _perhaps(text, path)
+
+
+def _perhaps(text: str, path: str) -> Iterator[tuple[str, str, str]]:
+    for plugin in _addresses():
+        for value in plugin.analyze_string(text):
+            if not _MADE_UP.search(value):
+                yield "unsure", str(plugin.secret_type), value
+    if path in LOCKS:
+        return
+    random = [(kind, value) for kind, value in _entropy().found(text) if not _hash(value)]
+    named = [value for value in _named().analyze_string(text) if value and not _MADE_UP.search(value)]
+    values = {value for _, value in random}
+    for value in named:
+        # A name says it, and so does the value: as sure as one can be without knowing the provider.
+        sure_enough = (value in values or _mixed(value)) and path not in EXAMPLES and path not in PROSE
+        yield ("likely" if sure_enough else "unsure"), "value of a secret's name", value
+    for kind, value in random:
+        if value not in named and path not in EXAMPLES and path not in PROSE and not _MADE_UP.search(value):
+            yield "unsure", kind, value
+
+
+def _hash(value: str) -> bool:
+    """Digests and UUIDs, which stand in sources for many good reasons."""
+    return bool(_UUID.match(value)) or (len(value) in _HASHES and all(c in "0123456789abcdefABCDEF" for c in value))
+
+
+def _mixed(value: str) -> bool:
+    """Long, and of letters, digits and both cases mixed, as no word is."""
+    return (
+        len(value) >= _SHORTEST_RANDOM
+        and " " not in value
+        and any(c.isdigit() for c in value)
+        and any(c.isupper() for c in value)
+        and any(c.islower() for c in value)
+    )
+
+
+def _numbers(policy: Policy, case: Case) -> str:
+    return f"{sum(len(hunk.added) for hunk in case.lines.values())} added lines, no sure secret"
+
+
+SECRETS = Family("secrets", (Rule("secrets.found", _secrets),), _numbers)
