@@ -130,8 +130,11 @@ def create_options(
         "init": True,
         "healthcheck": {"test": ["NONE"]},  # an image's own would run in here as root
         # Who may do what.
+        # Not `network_disabled` besides: the engine then leaves out /etc/hosts, and tests that listen on "localhost"
+        # cannot find it. The host's DNS servers and search domains are nobody's business in here.
         "network_mode": "none",
-        "network_disabled": True,
+        "dns": ["127.0.0.1"],
+        "dns_search": ["."],
         "privileged": False,
         "cap_drop": ["ALL"],
         "security_opt": ["no-new-privileges:true", f"seccomp={seccomp()}"],

@@ -31,7 +31,7 @@ def without_profile(options: dict[str, Any]) -> None:
 
 
 def with_network(options: dict[str, Any]) -> None:
-    options.update(network_mode="bridge", network_disabled=False)
+    options.update(network_mode="bridge")
 
 
 def writable(options: dict[str, Any]) -> None:

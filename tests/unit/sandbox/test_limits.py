@@ -22,7 +22,7 @@ def mounts(spec: Spec) -> dict[str, Any]:
 def test_seal_is_complete() -> None:
     made = options()
     assert made["network_mode"] == "none"
-    assert made["network_disabled"] is True
+    assert (made["dns"], made["dns_search"]) == (["127.0.0.1"], ["."])
     assert made["cap_drop"] == ["ALL"]
     assert made["read_only"] is True
     assert made["privileged"] is False
