@@ -24,7 +24,15 @@ CONFIGURATION = (
 
 NATIVE = ("*.c", "*.h", "*.cc", "*.cpp", "*.hpp", "*.pyx", "*.pxd", "*.rs", "/Cargo.toml", "/Cargo.lock")
 
-_PIP = "/opt/env/bin/pip install -q --disable-pip-version-check"
+_INSTALL = "/opt/automend/install"
+
+# uv, where the image has it, does in seconds what takes pip half a minute.
+_INSTALLER = """cat > /opt/automend/install <<'END' && chmod +x /opt/automend/install
+#!/bin/sh
+if ! command -v uv >/dev/null; then exec /opt/env/bin/pip install -q --disable-pip-version-check "$@"; fi
+if [ -n "$PIP_INDEX_URL" ]; then export UV_DEFAULT_INDEX="${UV_DEFAULT_INDEX:-$PIP_INDEX_URL}"; fi
+exec uv pip install -q --python /opt/env/bin/python "$@"
+END"""
 
 # A checkout without .git has no tags: packages whose version comes from them are told one. It is high, so that what
 # asks for "at least" is content; requirements are installed before the project, so that no resolver sees it.
@@ -37,9 +45,11 @@ _LAST_ON_PATH = (
 )
 # So that one test that hangs is one red test, and not the end of the whole suite. Old pytests cannot have it.
 _ONE_TEST_TIMEOUT = (
-    "/opt/env/bin/python -c 'import pytest, sys; sys.exit(int(pytest.__version__.split(\".\")[0]) < 7)' "
-    f"&& {_PIP} --no-deps pytest-timeout && touch /opt/automend/one_test_timeout || true"
+    "if /opt/env/bin/python -c 'import pytest, sys; sys.exit(int(pytest.__version__.split(\".\")[0]) < 7)'; "
+    f"then {_INSTALL} --no-deps pytest-timeout && touch /opt/automend/one_test_timeout; fi"
 )
+# Containers cannot write there, and would compile what they import in every run.
+_COMPILE = "/opt/env/bin/python -m compileall -q /opt/env/lib || true  # some packages carry files that are no Python"
 _RUFF_PIN = re.compile(r"ruff-pre-commit['\"]?\s*\n\s*(?:#[^\n]*\n\s*)*rev:[^\n]*?([0-9]+\.[0-9]+\.[0-9]+)")
 
 
@@ -70,12 +80,12 @@ class PythonFacts:
         if lint is not None and lint.kind == "ruff":
             tools.append(self._ruff())
         if own is None:
-            steps = [*self._requirements(), f"{_PIP} {shlex.join(tools)}", *self._project()]
+            steps = [*self._requirements(), f"{_INSTALL} {shlex.join(tools)}", *self._project()]
         else:
-            steps = [f"{_PIP} {shlex.join(tools)}", *(f"export VIRTUAL_ENV=/opt/env {_VERSION}\n{c}" for c in own)]
+            steps = [f"{_INSTALL} {shlex.join(tools)}", *(f"export VIRTUAL_ENV=/opt/env {_VERSION}\n{c}" for c in own)]
         folders = ["/workspace", *(["/workspace/src"] if any(p.startswith("src/") for p in self._paths) else [])]
         last = _LAST_ON_PATH.format(shlex.join(folders))
-        return (BEGIN, "python3 -m venv /opt/env", *steps, _ONE_TEST_TIMEOUT, last, KEEP)
+        return (BEGIN, "python3 -m venv /opt/env", _INSTALLER, *steps, _ONE_TEST_TIMEOUT, last, _COMPILE, KEEP)
 
     def key_files(self) -> dict[str, str]:
         """Files on which the environment depends."""
@@ -102,10 +112,10 @@ class PythonFacts:
             options = shlex.join(
                 ["--frozen", "--inexact", "--no-install-project", "--no-default-groups", *groups, *extras]
             )
-            return [f"command -v uv >/dev/null || {_PIP} uv", f"{locked} {_VERSION} uv sync -q {options}"]
-        steps = [f"{_PIP} -r {shlex.quote(name)}" for name in manifest.files]
+            return [f"command -v uv >/dev/null || {_INSTALL} uv", f"{locked} {_VERSION} uv sync -q {options}"]
+        steps = [f"{_INSTALL} -r {shlex.quote(name)}" for name in manifest.files]
         if manifest.requirements:
-            steps.append(f"{_PIP} {shlex.join(manifest.requirements)}")
+            steps.append(f"{_INSTALL} {shlex.join(manifest.requirements)}")
         return steps
 
     def _project(self) -> list[str]:
@@ -113,11 +123,11 @@ class PythonFacts:
         if not manifest.installable:
             return []
         known = not manifest.dynamic or "uv.lock" in self._paths
-        # Only the build back-end knows the requirements else. pip warns of extras that are not there, and goes on.
+        # Only the build back-end knows the requirements else. Extras that are not there are warned of, no more.
         what = "--no-deps -e ." if known else "-e '.[test,tests,testing]'"
         # Some setups are of a time when setuptools let more pass: they are tried again with one of then.
-        again = f"{_PIP} wheel 'setuptools<67' && {_VERSION} {_PIP} --no-build-isolation {what}"
-        return [f"{_VERSION} {_PIP} {what} || {{ {again}; }}"]
+        again = f"{_INSTALL} wheel 'setuptools<67' && {_VERSION} {_INSTALL} --no-build-isolation {what}"
+        return [f"{_VERSION} {_INSTALL} {what} || {{ {again}; }}"]
 
     def _ruff(self) -> str:
         content = (self._read(".pre-commit-config.yaml") or b"").decode("utf-8", "replace")

@@ -20,7 +20,7 @@ def project(files: dict[str, str], **host: Any) -> Project:
 
 
 def installs(found: Project) -> list[str]:
-    return [c for c in found.setup if "pip install" in c or "uv sync" in c]
+    return [c for c in found.setup if c.startswith("/opt/automend/install") or "uv sync" in c]
 
 
 PYTEST = {"pkg/__init__.py": "", "tests/test_a.py": "def test_a(): pass\n"}
@@ -194,7 +194,7 @@ def test_the_repositorys_own_file() -> None:
     assert "checks/a.txt" in found.tests
     assert "tests/test_a.py" not in found.tests
     assert found.policy == {"size": {"max_files": 2}}
-    assert any(c.endswith("; pip install -r needs.txt") for c in found.setup)
+    assert any(c.endswith("\npip install -r needs.txt") for c in found.setup)
 
 
 def test_the_hosts_word_wins() -> None:
