@@ -36,6 +36,7 @@ class Gate:
     policy: Policy = field(default_factory=lambda: load_policy("default"))
     host: Mapping[str, Any] | None = None
     project: Project | None = None
+    tree: str = ""
 
     def __call__(self, base: Files, change: Files, *, goal: Goal = Goal.FIX) -> Report:
         repo = self.make_repo(base, name=f"repo-{len(list(self.folder.iterdir()))}")
@@ -45,7 +46,7 @@ class Gate:
         mirror.ensure()
         base_sha = mirror.fetch(str(repo.path), ref=before, auth={})
         head_sha = mirror.fetch(str(repo.path), ref=repo.head, auth={})
-        tree = mirror.tree_of(base_sha)
+        self.tree = tree = mirror.tree_of(base_sha)
         host = RepoConfig.model_validate(dict(self.host or {}))
         self.project = recognise(lambda path: read(mirror, tree, path), paths(mirror, tree), host)
         return judge(
