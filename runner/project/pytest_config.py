@@ -13,14 +13,53 @@ _TOML_FILES = ("pytest.toml", ".pytest.toml")
 _INI_FILES = (("pytest.ini", "pytest"), (".pytest.ini", "pytest"))
 _LATE_INI_FILES = (("tox.ini", "pytest"), ("setup.cfg", "tool:pytest"))
 
+_PLUGINS: dict[str, tuple[str, ...]] = {
+    "anyio": ("anyio_mode",),
+    "hypothesis": ("--hypothesis-",),
+    "inline-snapshot": ("--inline-snapshot",),
+    "nbval": ("--nbval",),
+    "pytest-asyncio": (
+        "--asyncio-", "asyncio_mode", "asyncio_default_fixture_loop_scope", "asyncio_default_test_loop_scope"
+    ),
+    "pytest-benchmark": ("--benchmark-",),
+    "pytest-codspeed": ("--codspeed",),
+    "pytest-cov": ("--cov", "--no-cov"),
+    "pytest-django": ("--ds=", "--reuse-db", "--create-db", "--nomigrations", "--no-migrations",
+                      "django_settings_module"),
+    "pytest-doctestplus": ("--doctest-plus", "--doctest-rst", "doctest_plus"),
+    "pytest-env": ("env",),
+    "pytest-html": ("--html", "--self-contained-html"),
+    "pytest-instafail": ("--instafail",),
+    "pytest-memray": ("--memray",),
+    "pytest-mock": ("mock_use_standalone_module", "mock_traceback_monkeypatch"),
+    "pytest-mypy-plugins": ("--mypy-ini-file", "--mypy-pyproject-toml-file", "--mypy-same-process",
+                            "--mypy-only-local-stub"),
+    "pytest-qt": ("qt_api",),
+    "pytest-random-order": ("--random-order",),
+    "pytest-randomly": ("--randomly-",),
+    "pytest-recording": ("--record-mode", "--block-network"),
+    "pytest-regressions": ("--force-regen", "--regen-all"),
+    "pytest-rerunfailures": ("--reruns", "--only-rerun"),
+    "pytest-socket": ("--disable-socket", "--allow-hosts", "--allow-unix-socket"),
+    "pytest-timeout": ("--timeout", "timeout", "timeout_method", "timeout_func_only"),
+    "pytest-trio": ("trio_mode",),
+    "pytest-xdist": ("-n", "--numprocesses", "--dist", "--maxprocesses"),
+    "syrupy": ("--snapshot-",),
+}  # fmt: skip
+"""Package → how the options and the settings begin that only it knows."""
+
 
 @dataclass(frozen=True)
 class PytestConfig:
-    """What counts for us. `addopts` are words; `files` are patterns of test modules, `folders` where they are."""
+    """What counts for us. `addopts` are words; `files` are patterns of test modules, `folders` where they are;
+    `required` are plugins that it asks for by name, `settings` the names of all its keys in small letters.
+    """
 
     addopts: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     folders: tuple[str, ...] = ()
+    required: tuple[str, ...] = ()
+    settings: frozenset[str] = frozenset()
 
     @property
     def parallel(self) -> bool:
@@ -34,13 +73,14 @@ class PytestConfig:
 
     @property
     def plugins(self) -> tuple[str, ...]:
-        """Packages without which pytest would not know the options."""
-        wanted = {
-            "pytest-xdist": self.parallel,
-            "pytest-cov": self.measures_coverage or "--no-cov" in self.addopts,
-            "pytest-timeout": any(word.startswith("--timeout") for word in self.addopts),
-        }
-        return tuple(name for name, needed in wanted.items() if needed)
+        """Packages without which pytest would not know its options and settings, and refuse to begin."""
+        named = [
+            package
+            for package, signs in _PLUGINS.items()
+            if any(word.startswith(sign) for sign in signs if sign.startswith("-") for word in self.addopts)
+            or self.settings & set(signs)
+        ]
+        return (*named, *self.required)
 
     @property
     def neutral(self) -> tuple[str, ...]:
@@ -73,7 +113,13 @@ def read_pytest_config(read: Read, paths: Collection[str]) -> PytestConfig:
 
 
 def _config(table: dict[str, Any]) -> PytestConfig:
-    return PytestConfig(_words(table.get("addopts")), _words(table.get("python_files")), _words(table.get("testpaths")))
+    return PytestConfig(
+        addopts=_words(table.get("addopts")),
+        files=_words(table.get("python_files")),
+        folders=_words(table.get("testpaths")),
+        required=_words(table.get("required_plugins")),
+        settings=frozenset(key.lower() for key in table),
+    )
 
 
 def _words(value: object) -> tuple[str, ...]:

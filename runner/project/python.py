@@ -43,6 +43,9 @@ _VERSION = " ".join(
 _LAST_ON_PATH = (
     "for d in /opt/env/lib/python3*/site-packages; do printf '%s\\n' {} > \"$d\"/automend_workspace.pth; done"
 )
+# Requirements pinned in the time of another Python can bring a pytest that does not start on this one.
+_STARTS = "(cd / && /opt/env/bin/python -m pytest --version >/dev/null 2>&1)"
+_PYTEST_STARTS = f"{_STARTS} || {{ {_INSTALL} -U 'pytest<8' py pluggy && {_STARTS}; }} || {_INSTALL} -U pytest"
 # So that one test that hangs is one red test, and not the end of the whole suite. Old pytests cannot have it.
 _ONE_TEST_TIMEOUT = (
     "if /opt/env/bin/python -c 'import pytest, sys; sys.exit(int(pytest.__version__.split(\".\")[0]) < 7)'; "
@@ -80,7 +83,7 @@ class PythonFacts:
         if lint is not None and lint.kind == "ruff":
             tools.append(self._ruff())
         if own is None:
-            steps = [*self._requirements(), f"{_INSTALL} {shlex.join(tools)}", *self._project()]
+            steps = [*self._requirements(), f"{_INSTALL} {shlex.join(tools)}", *self._project(), _PYTEST_STARTS]
         else:
             steps = [f"{_INSTALL} {shlex.join(tools)}", *(f"export VIRTUAL_ENV=/opt/env {_VERSION}\n{c}" for c in own)]
         folders = ["/workspace", *(["/workspace/src"] if any(p.startswith("src/") for p in self._paths) else [])]

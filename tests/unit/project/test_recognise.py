@@ -130,9 +130,12 @@ def test_poetry_groups() -> None:
     [
         ("pytest.ini", "[pytest]\naddopts = -n auto\n", ("-n0",), "pytest-xdist"),
         ("pyproject.toml", "[tool.pytest.ini_options]\naddopts = ['--cov=pkg', '-x']\n", ("--no-cov",), "pytest-cov"),
-        ("tox.ini", "[pytest]\naddopts = --numprocesses=4 --cov\n", ("-n0", "--no-cov"), "pytest-xdist pytest-cov"),
+        ("tox.ini", "[pytest]\naddopts = --numprocesses=4 --cov\n", ("-n0", "--no-cov"), "pytest-cov pytest-xdist"),
         ("setup.cfg", "[tool:pytest]\naddopts = --timeout=30 -m 'not network'\n", (), "pytest-timeout"),
         ("pytest.toml", "[pytest]\naddopts = ['-n2']\n", ("-n0",), "pytest-xdist"),
+        ("pytest.ini", "[pytest]\naddopts = -W=error --asyncio-mode=strict\n", (), "pytest-asyncio"),
+        ("pytest.ini", "[pytest]\nDJANGO_SETTINGS_MODULE = site.settings\n", (), "pytest-django"),
+        ("pytest.ini", "[pytest]\nrequired_plugins = pytest-mock>=3\n", (), "'pytest-mock>=3'"),
     ],
 )
 def test_options_that_keep_us_from_measuring_are_undone(
@@ -141,6 +144,13 @@ def test_options_that_keep_us_from_measuring_are_undone(
     found = project({**PYTEST, name: text})
     assert found.test == Pytest(neutral=neutral)
     assert any(c.endswith(f"pytest coverage {plugin}") for c in installs(found))
+
+
+def test_a_pytest_that_does_not_start_is_replaced() -> None:
+    setup = project({**PYTEST, "requirements/tests.txt": "pytest==6.2.4\n"}).setup
+    pinned, mended = (next(i for i, c in enumerate(setup) if words in c) for words in ("-r requirements", "pytest<8"))
+    assert mended > pinned
+    assert not any("pytest<8" in c for c in project(PYTEST, setup=["uv sync"]).setup)  # the host's word is the word
 
 
 def test_where_the_repository_says_its_tests_are() -> None:
