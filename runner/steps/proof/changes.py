@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import PurePosixPath
 
@@ -30,6 +30,7 @@ class TestChanges:
     __test__ = False  # not a test class, whatever pytest makes of its name
 
     def __init__(self, patch: Patch, tests: Globs, read_base: Read, read_head: Read) -> None:
+        self._tests = tests
         self.files = {f.path: f for f in patch.files if f.path in tests}
         self._read = {"base": read_base, "head": read_head}
         self.module = cache(self._module)
@@ -46,6 +47,9 @@ class TestChanges:
 
     def edited(self, test: str) -> bool:
         """Whether the patch changed what this test (an id) does."""
+        return self._edited(test, set())
+
+    def _edited(self, test: str, seen: set[str]) -> bool:
         path, function = split(test)
         if not self.files:
             return False
@@ -59,7 +63,11 @@ class TestChanges:
         before = base.fingerprint(function)
         head = self.module("head", path)
         after = head.fingerprint(function) if head is not None else None
-        return before != after if before is not None or after is not None else path in self.files
+        if before != after or (before is None and path in self.files):
+            return True
+        seen.add(f"{path}::{function}")
+        elsewhere = [f"{other}::{name}" for other, name in self._inherited(base, path, function)]
+        return any(self._edited(other, seen) for other in elsewhere if other not in seen)
 
     def deleted(self) -> list[str]:
         """Tests of the base (ids without parameters) that are gone, with no other in their place."""
@@ -108,6 +116,22 @@ class TestChanges:
             return "what it uses in its module, or its data, changed"
         more = [f"… {len(rows) - _SHOWN_LINES} lines more"] if len(rows) > _SHOWN_LINES else []
         return "\n".join(rows[:_SHOWN_LINES] + more)
+
+    def _inherited(self, module: TestModule, path: str, function: str) -> Iterator[tuple[str, str]]:
+        """Where else a test may be written, that a module imports or that a class of it inherits: (file, function)."""
+        for origin, name in module.origins(function):
+            if origin is None:
+                yield path, name
+                continue
+            level, dotted = origin
+            parents = PurePosixPath(path).parents
+            inner = dotted.replace(".", "/")
+            for folder in parents[level - 1 : level] if level else parents:
+                files = [str(folder / f"{inner}.py"), str(folder / inner / "__init__.py")]
+                found = [f for f in files if f in self._tests and self.module("base", f) is not None]
+                if found:
+                    yield found[0], name
+                    break
 
     def _stems(self, path: str) -> frozenset[str]:
         stems = (PurePosixPath(other).stem for other in self.files if other != path)

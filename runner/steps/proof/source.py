@@ -81,6 +81,31 @@ class TestModule:
             seen.add(used)
         return "\n".join([*parts[:1], *sorted(parts[1:])])
 
+    def origins(self, name: str) -> list[tuple[tuple[int, str] | None, str]]:
+        """Where else a test may be written: (dots and module of an import, or None for here; its name there).
+
+        That is where a name is imported from that the module does not define, and, for a test that its class does
+        not define itself, the classes that it inherits.
+        """
+        outer, _, rest = name.partition("::")
+        node = self._find(outer)
+        if node is None:
+            return self._imported(outer, rest)
+        if not isinstance(node, ast.ClassDef) or not rest or self._find(name) is not None:
+            return []
+        bases = [base.id for base in node.bases if isinstance(base, ast.Name) and base.id != outer]
+        here: list[tuple[tuple[int, str] | None, str]] = [(None, f"{b}::{rest}") for b in bases if self._find(b)]
+        return here + [found for b in bases if not self._find(b) for found in self._imported(b, rest)]
+
+    def _imported(self, name: str, rest: str) -> list[tuple[tuple[int, str] | None, str]]:
+        return [
+            ((node.level, node.module or ""), "::".join(part for part in (alias.name, rest) if part))
+            for node in self._definitions.get(name, [])
+            if isinstance(node, ast.ImportFrom)
+            for alias in node.names
+            if (alias.asname or alias.name) == name
+        ]
+
     def uses(self, name: str) -> frozenset[str]:
         """Names of functions and values that a test uses."""
         node = self._find(name)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from runner.model import FileChange, Patch
@@ -131,6 +133,45 @@ def test_a_changed_helper_module_counts_for_what_is_imported_from_it() -> None:
     found = changes(base, base=base, tools_py=("def helper(x): return x", "def helper(x): return 1"))
     assert found.edited("tests/test_a.py::test_uses_helper")
     assert not found.edited("tests/test_a.py::test_plain")
+
+
+@pytest.mark.parametrize("imported", ["from .base import TestBase", "from tests.base import TestBase"])
+def test_a_test_that_is_imported_or_inherited_is_edited_where_it_is_written(imported: str) -> None:
+    written = (
+        "class TestBase:\n    def test_size(self):\n        assert f() == {}\n    def test_name(self):\n        g()\n"
+    )
+    found = changes(
+        BASE,
+        base_py=(written.format(1), written.format(2)),
+        test_b_py=(both := f"{imported}\n\n\nclass TestMore(TestBase):\n    def test_own(self):\n        f()\n", both),
+        test_c_py=(both := "from .test_b import TestMore as Again, TestBase\n", both),
+    )
+    for test in ("test_b.py::TestMore::test_size[1]", "test_b.py::TestBase::test_size", "test_c.py::Again::test_size"):
+        assert found.edited(f"tests/{test}"), test
+    for test in ("test_a.py::TestBase::test_size", "test_c.py::TestBase::test_name"):
+        assert not found.edited(f"tests/{test}"), test
+
+
+def test_a_test_that_product_code_defines_is_not_of_the_test_side() -> None:
+    written = "class TestBase:\n    def test_size(self):\n        assert f() == {}\n"
+    sides = {
+        "tests/test_b.py": ["from pkg.base import TestBase"] * 2,
+        "pkg/base.py": [written, written + "    x = 1\n"],
+    }
+
+    def reader(side: int) -> Callable[[str], bytes | None]:
+        return lambda path: sides[path][side].encode() if path in sides else None
+
+    patch = Patch(base_tree="a", head_tree="b", files=(FileChange(path="pkg/base.py", status="M"),))
+    found = TestChanges(patch, Globs(("tests/**",)), reader(0), reader(1))
+    assert not found.edited("tests/test_b.py::TestBase::test_size")
+
+
+def test_classes_and_imports_that_go_round_in_circles_end() -> None:
+    here = "from .test_b import TestX\n\n\nclass TestY(TestZ):\n    x = 1\n\n\nclass TestZ(TestY):\n    x = 1\n"
+    found = changes(here, base=here, test_b_py=("from .test_a import TestX", "from .test_a import TestX"))
+    assert not found.edited("tests/test_a.py::TestX::test_x")
+    assert not found.edited("tests/test_a.py::TestY::test_x")
 
 
 def test_changed_data_counts_where_it_is_named() -> None:
