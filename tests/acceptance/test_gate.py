@@ -79,7 +79,7 @@ def test_patch_text_is_judged_as_the_tree_that_it_makes(house, branches):
     assert from_file.code == piped.code == head.code == 0
     trees = {d.document["evidence"]["head_tree"] for d in (from_file, piped, head)}
     assert len(trees) == 1
-    sly = f"diff --git a/x b/x\nsimilarity index 100%\nrename from calc.py\nrename to .github/CODEOWNERS\n"
+    sly = "diff --git a/x b/x\nsimilarity index 100%\nrename from calc.py\nrename to .github/CODEOWNERS\n"
     done = gate(house, branches, "--patch", "-", "--static", "--json", stdin=sly.encode())
     assert done.code == 1
     assert ".github/CODEOWNERS" in [f["path"] for f in done.document["findings"] if f["verdict"] == "failed"]

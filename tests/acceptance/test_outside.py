@@ -1,0 +1,138 @@
+"""What is outside fails in the middle: the engine, the forge, a person's patience."""
+
+import signal
+import subprocess
+import time
+
+import pytest
+
+from tests.acceptance.conftest import FIX, SCRIPT, say, shell
+
+pytestmark = [pytest.mark.docker, pytest.mark.agents, pytest.mark.timeout(300)]  # whole runs on a busy machine
+
+SLOW = (shell("sleep 100"), say("Done."))
+
+
+def step_of(house):
+    """What the newest run has behind it."""
+    found = house.runs()
+    return [m["step"] for m in house.show(found[0]["id"])["trail"]] if found else []
+
+
+def wait_for(house, step, seconds=120):
+    end = time.monotonic() + seconds
+    while step not in step_of(house):
+        assert time.monotonic() < end, f"no {step} after {seconds} s: {step_of(house)}"
+
+
+@pytest.mark.parametrize("where", ["unix:///nowhere", "tcp://127.0.0.1:9"])
+def test_no_engine(house, calc, where):
+    house.agent(FIX)
+    done = house("run", "--repo", calc.path, "--title", "x", env={"DOCKER_HOST": where})
+    assert (done.code, done.out) == (3, "")
+    assert "no Docker engine answers" in done.said
+    assert "start the Docker engine" in done.said
+    assert house.runs()[0]["status"] == "failed"
+    assert "no Docker engine answers" in house.runs()[0]["reason"]
+
+
+def test_a_forge_that_is_gone(town, calc):
+    name = town.repo(calc, "acme/calc")
+    town.house.agent(FIX)
+    town.hub.hub.stop()
+    done = town.house("run", "--repo", name, "--title", "x")
+    assert (done.code, done.out) == (3, "")
+    assert town.hub.url in done.said
+    assert town.house.runs()[0]["status"] == "failed"
+
+
+def test_a_forge_that_fails_at_the_last_moment_keeps_no_branch(town, calc):
+    name = town.repo(calc, "acme/calc")
+    town.house.agent(FIX)
+    town.faulty.broken.append(("POST", "/pulls"))
+    done = town.house("run", "--repo", name, "--title", "x")
+    assert (done.code, done.out) == (3, ""), done.err
+    assert "503" in done.said
+    assert town.branches(name) == town.pulls(name) == []
+    town.faulty.broken.clear()
+    again = town.house("run", "--repo", name, "--title", "x")
+    assert again.code == 0, again.err
+    assert len(town.branches(name)) == len(town.pulls(name)) == 1
+
+
+def test_a_forge_that_dies_while_the_agent_works(town, calc):
+    name = town.repo(calc, "acme/calc")
+    town.house.agent((shell("sleep 3"), *FIX))
+    process = town.house.start("run", "--repo", name, "--title", "x")
+    wait_for(town.house, "attempt.plan")
+    town.hub.hub.stop()
+    _, err = process.communicate(timeout=200)
+    assert process.returncode == 3, err
+    assert town.hub.url in err.replace("\n", " ")
+    assert town.house.runs()[0]["status"] == "failed"
+
+
+@pytest.mark.parametrize("when", ["the agent works", "the gate judges"])
+def test_ctrl_c_stops_the_run_and_leaves_nothing(house, calc, when):
+    house.agent(SLOW if when == "the agent works" else FIX)
+    process = house.start("run", "--repo", calc.path, "--title", "x")
+    wait_for(house, "attempt.plan" if when == "the agent works" else "attempt.attempt")
+    end = time.monotonic() + 60
+    while not house.left_behind() and time.monotonic() < end:
+        pass
+    assert house.left_behind() != []
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert out == ""
+    assert "Traceback" not in err
+    (run,) = house.runs()
+    assert run["status"] == "stopped"
+    assert run["reason"] == "interrupted"
+    assert f"run {run['id']} is stopped" in " ".join(err.split())
+    assert house.left_behind() == []
+    assert calc.git("for-each-ref", "--format=%(refname)") == "refs/heads/main"
+    assert house("serve", "--once").code == 0
+    assert house.runs()[0]["status"] == "stopped"
+
+
+def test_ctrl_c_of_a_gate(house, calc):
+    calc.git("checkout", "--quiet", "-b", "good")
+    calc.commit({"calc.py": "import time\n\ntime.sleep(100)\n\n\ndef mean(values):\n    return 2\n"})
+    process = house.start("gate", "--repo", calc.path, "--base", "main", "--head", "good", "--goal", "improve")
+    end = time.monotonic() + 100
+    while not house.left_behind() and time.monotonic() < end:
+        pass
+    # An engine that starts meanwhile must not take a working gate's containers for somebody's leftovers.
+    before = set(house.left_behind())
+    assert before
+    assert house("serve", "--once").code == 0
+    assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "Traceback" not in err
+    assert house.left_behind() == []
+
+
+def test_a_run_that_was_killed_is_finished_by_the_next_command(house, calc):
+    house.agent((shell("sleep 2"), *FIX))
+    process = house.start("run", "--repo", calc.path, "--title", "x", "--dry-run")
+    wait_for(house, "attempt.plan")
+    process.kill()
+    process.wait(10)
+    assert house.runs()[0]["status"] == "working"
+    assert house("serve", "--once", timeout=200).code == 0
+    run = house.runs()[0]
+    assert run["status"] == "judged", run["reason"]
+    assert house.left_behind() == []
+    house.started.clear()
+
+
+def test_a_pipe_that_nobody_reads_to_its_end(house, calc):
+    assert house("run", "--repo", calc.path, "--title", "x", "--base", "nosuch").code == 2
+    run = house.runs()[0]["id"]
+    line = f"{SCRIPT} show {run} --json | head -c 10; echo ${{PIPESTATUS[0]}}"
+    shown = subprocess.run(["bash", "-c", line], capture_output=True, text=True, check=True, env=house.env)
+    assert shown.stderr == ""
+    assert shown.stdout.startswith("{")
