@@ -285,12 +285,18 @@ def show_command(context: click.Context, run_id: str, patch: bool, transcript: i
 
 @cli.command("doctor")
 @click.option("--repo", help="Look at this repository too: rights of the token, branch protection.")
+@click.option(
+    "--sandbox", "seals", is_flag=True, help="Try every promise of the sandbox on this engine (half a minute)."
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 @click.pass_context
-def doctor_command(context: click.Context, repo: str | None, as_json: bool) -> None:
+def doctor_command(context: click.Context, *, repo: str | None, seals: bool, as_json: bool) -> None:
     """Check what automend needs, and say how to mend what is wrong."""
     with opened(_host(context)) as app:
         symptoms = doctor_checks.examine(app, repo)
+        if seals:
+            with err.status("trying the sandbox", spinner="dots") as status:
+                symptoms += doctor_checks.try_sandbox(app, progress=lambda words: status.update(escape(words)))
     if as_json:
         out.print_json(json.dumps([s._asdict() for s in symptoms]))
     else:

@@ -12,7 +12,7 @@ from runner.agents.catalog import script_of
 from runner.app import App
 from runner.errors import AutomendError
 from runner.github.doctor import check_token
-from sandbox import debian
+from sandbox import contract, debian
 from sandbox.api import SandboxError
 from sandbox.image import image_id
 
@@ -44,6 +44,21 @@ def examine(app: App, repo: str | None) -> list[Symptom]:
         except (AutomendError, SandboxError) as e:
             symptoms.append(Symptom(name, "bad", e.message, e.remedy))
     return symptoms
+
+
+def try_sandbox(app: App, *, progress: Callable[[str], None]) -> list[Symptom]:
+    """Try every promise of the sandbox against the real engine, and say which this host does not keep."""
+    try:
+        image = app.sandboxes.base(progress=progress)
+        answers = list(contract.examine(app.sandboxes, image=image, progress=progress))
+    except SandboxError as e:
+        return [Symptom("sandbox", "bad", e.message, e.remedy)]
+    return [
+        Symptom(f"sandbox {a.name}", "ok", a.promise)
+        if a.broken is None
+        else Symptom(f"sandbox {a.name}", "bad", f"{a.promise} BROKEN: {a.broken}", "do not run agents on this engine")
+        for a in answers
+    ]
 
 
 def _settings(app: App) -> list[Symptom]:
@@ -114,6 +129,8 @@ def _agents(app: App) -> list[Symptom]:
 
 def _github(app: App, repo: str | None) -> list[Symptom]:
     token = app.host.secrets.github_token
+    if token is None and repo is None:
+        return [Symptom("forge", "warn", "no token: local repositories only, no pull requests", "set GITHUB_TOKEN")]
     where = app.locate(repo).forge if repo is not None else None
     answers = check_token(
         token=token.get_secret_value() if token is not None else "",
