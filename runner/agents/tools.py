@@ -130,11 +130,12 @@ def _install(package: Package, programs: Path) -> None:
         try:
             with tarfile.open(archive) as tar:
                 for name, inside in package.programs.items():
-                    member = tar.getmember(f"package/{inside}")
-                    tar.extract(member, folder, filter="data")
-                    target = programs / name
-                    shutil.move(Path(folder) / member.name, target)
-                    target.chmod(0o755)
+                    content = tar.extractfile(f"package/{inside}")  # the bytes alone: no path, mode or link of theirs
+                    if content is None:
+                        raise SandboxError(f"{package.spec} cannot be unpacked: {inside} is no file")
+                    with content, (programs / name).open("wb") as target:
+                        shutil.copyfileobj(content, target, 1 << 20)
+                    (programs / name).chmod(0o755)
         except (KeyError, tarfile.TarError, OSError) as e:
             raise SandboxError(f"{package.spec} cannot be unpacked: {e}") from e
 
