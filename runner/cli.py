@@ -426,10 +426,11 @@ def _tell_change(run: Run, words: str) -> None:
 
 
 def _on_interrupt(clear_up: Callable[[], None]) -> None:
-    """On Ctrl-C: clear up, and end at once. An exception would have to wait for threads that wait for tests."""
+    """On Ctrl-C or SIGTERM: clear up, end at once. An exception would have to wait for threads that wait for tests."""
 
     def stop(_number: int, _frame: object) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         try:
             clear_up()
         except SandboxError as e:
@@ -438,6 +439,7 @@ def _on_interrupt(clear_up: Callable[[], None]) -> None:
         _leave(INTERRUPTED)
 
     signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGTERM, stop)
 
 
 def _leave(code: int) -> NoReturn:

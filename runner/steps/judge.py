@@ -6,13 +6,14 @@ import fcntl
 import os
 import secrets
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from runner.config import RepoConfig
 from runner.git.mirror import Mirror
 from runner.model import Goal, Report
 from runner.steps.gate import judge
 from runner.steps.house import House, base_of, labels, project_of, tree_of
+from sandbox.api import SandboxError
 
 
 def judge_attempt(house: House, run_id: str, number: int) -> Report:
@@ -42,7 +43,13 @@ def judge_attempt(house: House, run_id: str, number: int) -> Report:
 
 @contextmanager
 def gate_name(house: House) -> Iterator[str]:
-    """What the containers of a gate outside any run are labelled with; while it lasts, no engine reaps them."""
+    """What the containers of a gate outside any run are labelled with; while it lasts, nobody reaps them.
+
+    Gates that were killed before leave theirs at work, and not everybody runs an engine: they are removed now.
+    """
+    for dead in _dead_gates(house):
+        with suppress(SandboxError):  # no engine, perhaps; and what is left is not this gate's affair
+            house.sandboxes.reap(run=dead)
     path = house.host.home / "gates" / f"gate-{os.getpid()}-{secrets.token_hex(3)}"
     path.parent.mkdir(exist_ok=True, mode=0o700)
     while True:
@@ -59,16 +66,22 @@ def gate_name(house: House) -> Iterator[str]:
 
 def gates_at_work(house: House) -> list[str]:
     """The names of the gates whose processes live; what dead ones left is forgotten."""
-    living = []
+    _dead_gates(house)
+    return [path.name for path in (house.host.home / "gates").glob("gate-*")]
+
+
+def _dead_gates(house: House) -> list[str]:
+    """The names of the gates whose processes ended before they could say so; they are forgotten."""
+    dead = []
     for path in (house.host.home / "gates").glob("gate-*"):
         with path.open("a") as held:
             try:
                 fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                living.append(path.name)
-            else:
-                path.unlink(missing_ok=True)
-    return living
+                continue
+            dead.append(path.name)
+            path.unlink(missing_ok=True)
+    return dead
 
 
 def judge_somebodys(
