@@ -13,7 +13,7 @@ from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
-from runner.messages import cost
+from runner.messages import cost, title
 from runner.model import Moment, Report, Run, RunStatus, Verdict
 
 SIGN = {
@@ -131,9 +131,8 @@ def report_block(report: Report) -> Group:
 def run_line(run: Run) -> tuple[str, str, str, str, str]:
     """A run as a row of `status`."""
     colour = COLOUR[run.status]
-    title = run.job.title or run.job.goal.value
     link = run.pull.url if run.pull is not None else ""
-    return run.id, f"[{colour}]{run.status.value}[/]", escape(run.job.repo), escape(title[:50]), link
+    return run.id, f"[{colour}]{run.status.value}[/]", escape(run.job.repo), escape(title(run)[:50]), link
 
 
 def ago(moment: datetime) -> str:
@@ -152,7 +151,7 @@ def show_run(console: Console, run: Run, trail: list[tuple[int, Moment]]) -> Non
     base = f"{run.base.ref} {run.base.sha[:12]}" if run.base else "–"
     rows = [
         ("status", f"[{COLOUR[run.status]}]{run.status.value}[/] {escape(run.reason)}"),
-        ("job", f"{run.job.goal.value} {escape(run.job.title)} in {escape(run.job.repo)}"),
+        ("job", f"{escape(title(run))} [dim]({run.job.goal.value}, in {escape(run.job.repo)})[/]"),
         ("from", f"{run.job.trigger.kind} {escape(run.job.trigger.source)}, {ago(run.created)} ago"),
         ("base", base),
         ("branch", run.branch or "–"),

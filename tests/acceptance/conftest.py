@@ -126,7 +126,7 @@ class House:
         return path
 
     def __call__(
-        self, *args: str | Path, stdin: bytes | None = None, env: Mapping[str, str] | None = None, timeout: float = 110
+        self, *args: str | Path, stdin: bytes | None = None, env: Mapping[str, str] | None = None, timeout: float = 280
     ) -> Done:
         """Give a command and wait for its end."""
         done = subprocess.run(

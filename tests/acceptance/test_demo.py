@@ -7,7 +7,7 @@ import pytest
 
 from tests.acceptance.conftest import SCRIPT
 
-pytestmark = [pytest.mark.docker, pytest.mark.agents, pytest.mark.timeout(400)]  # both acts, images and all
+pytestmark = [pytest.mark.docker, pytest.mark.agents, pytest.mark.timeout(600)]  # both acts, images and all
 
 
 @pytest.mark.parametrize("agent", ["codex", "claude"])

@@ -11,7 +11,7 @@ import pytest
 
 from tests.acceptance.conftest import FIX, FIXED, NEW_TEST, TRACEBACK, say, shell, write
 
-pytestmark = [pytest.mark.docker, pytest.mark.agents, pytest.mark.timeout(400)]  # two jobs each, on a busy machine
+pytestmark = [pytest.mark.docker, pytest.mark.agents, pytest.mark.timeout(600)]  # two jobs each, on a busy machine
 
 FASTER = write("calc.py", FIXED.replace("sum(values)", "sum(list(values))"))
 DOCUMENTED = write("calc.py", FIXED.replace(":\n", ':\n    """The mean; 0 of nothing."""\n', 1))
@@ -27,7 +27,7 @@ def proposed(town, calc):
     def propose(*attempts, **kwargs):
         name = town.repo(calc, "acme/calc", required_approvals=1, **kwargs)
         town.house.agent(FIX, *attempts)
-        done = town.house("run", "--repo", name, "--context", "error.log", "--json", timeout=200)
+        done = town.house("run", "--repo", name, "--context", "error.log", "--json")
         assert done.code == 0, done.err
         return done.document
 
@@ -170,11 +170,11 @@ def test_a_job_is_done_by_the_service_when_there_is_one(town, calc):
         assert time.monotonic() < end_of_wait
     sub = town.house.folder / "sub"
     sub.mkdir()
-    done = town.house("run", "--repo", name, "--title", "Mend the mean", timeout=200)
+    done = town.house("run", "--repo", name, "--title", "Mend the mean")
     assert done.code == 0, done.err
     assert len(town.pulls(name)) == 1
     (calc.path / "here").mkdir()
-    local = town.house("run", "--repo", "../../calc", "--title", "Mend the mean", "--dry-run", timeout=200)
+    local = town.house("run", "--repo", "../../calc", "--title", "Mend the mean", "--dry-run")
     assert local.code == 0, local.err
     assert local.out.startswith("diff --git")
     assert serve.poll() is None
