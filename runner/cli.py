@@ -280,7 +280,7 @@ def show_command(context: click.Context, run_id: str, patch: bool, transcript: i
         elif as_json:
             out.print_json(json.dumps(_run_json(app, run)))
         else:
-            screens.show_run(out, run, app.house.store.trail(run.id))
+            screens.show_run(out, run, app.house.store.trail(run.id), now=app.house.store.now(run.id))
 
 
 @cli.command("doctor")
@@ -388,9 +388,9 @@ def _say_end(app: App, run: Run) -> None:
 
 
 def _run_json(app: App, run: Run, *, brief: bool = False) -> dict[str, Any]:
-    document = run.model_dump(mode="json")
+    document = run.model_dump(mode="json") | {"now": app.house.store.now(run.id)}
     if brief:
-        keys = ("id", "status", "reason", "created", "updated", "branch")
+        keys = ("id", "status", "reason", "now", "created", "updated", "branch")
         return {k: document[k] for k in keys} | {
             "repo": run.job.repo,
             "goal": run.job.goal.value,

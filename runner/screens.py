@@ -144,13 +144,14 @@ def ago(moment: datetime) -> str:
     return f"{seconds:.0f} s"
 
 
-def show_run(console: Console, run: Run, trail: list[tuple[int, Moment]]) -> None:
+def show_run(console: Console, run: Run, trail: list[tuple[int, Moment]], *, now: str = "") -> None:
     """The whole story of a run."""
     console.print(Rule(f"run {run.id}", align="left"))
     facts = Table(box=None, show_header=False, padding=(0, 1))
     base = f"{run.base.ref} {run.base.sha[:12]}" if run.base else "–"
     rows = [
         ("status", f"[{COLOUR[run.status]}]{run.status.value}[/] {escape(run.reason)}"),
+        ("now", escape(now) or "–"),
         ("job", f"{escape(title(run))} [dim]({run.job.goal.value}, in {escape(run.job.repo)})[/]"),
         ("from", f"{run.job.trigger.kind} {escape(run.job.trigger.source)}, {ago(run.created)} ago"),
         ("base", base),

@@ -52,7 +52,7 @@ def test_it_lands_what_is_green_and_approved_and_nothing_else(town, proposed):
     pull = run["pull"]
     town.hub.hub.ci_settled()
     serve = town.house.start("serve")
-    waiting = town.house.until(lambda r: "0 of 1 approvals" in r["now"] if "now" in r else True, run=run["id"])
+    waiting = town.house.until(lambda r: "0 of 1 approvals" in r["now"], run=run["id"])
     assert waiting["status"] == "proposed"
     second = town.house("serve")
     assert second.code == 2
