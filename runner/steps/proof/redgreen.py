@@ -7,7 +7,8 @@ from runner.steps.proof.changes import split
 from runner.steps.proof.results import TestResult
 from runner.steps.proof.trial import Judged, Trial, measured, passes, some
 
-_IMPORT_ERRORS = ("ImportError", "ModuleNotFoundError")
+_MISSING = ("ImportError", "ModuleNotFoundError", "AttributeError", "NameError")
+_ITS_OWN = ("SyntaxError", "IndentationError", "TabError")
 
 
 def red_green(trial: Trial) -> Judged:
@@ -63,8 +64,8 @@ def _is_the_bug(before: TestResult, added: bytes, stems: set[str], test: str, tr
     """
     if not before.collecting or split(test)[0] not in trial.changes.files:
         return True
-    if not before.message.startswith(_IMPORT_ERRORS):
-        return False
+    if not before.message.startswith(_MISSING):
+        return not before.message.startswith(_ITS_OWN)
     quoted = before.message.split("'")[1::2]
     wanted = {word.rpartition(".")[2] for word in quoted if not word.startswith("/")}
     return any(word.encode() in added or word in stems for word in wanted if word)

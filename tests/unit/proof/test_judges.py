@@ -206,6 +206,9 @@ def test_what_is_not_red_proves_nothing(red: dict[str, str]) -> None:
         ("ImportError: cannot import name 'g' from 'f' (/workspace/src/f.py)", b"def g(): pass", True),
         ("ModuleNotFoundError: No module named 'pkg.f'", b"x", True),  # the patch has src/f.py
         ("ModuleNotFoundError: No module named 'numpy'", b"def g(): pass", False),
+        ("AttributeError: module 'f' has no attribute 'g'", b"g = 1", True),
+        ("AttributeError: module 'other' has no attribute 'g'", b"h = 1", False),
+        ("TypeError: f() takes 1 argument", b"def f(): pass", True),
         ("SyntaxError: invalid syntax", b"def g(): pass", False),
     ],
 )
