@@ -67,7 +67,8 @@ def hunks(mirror: Mirror, base_tree: str, head_tree: str) -> tuple[FileHunks, ..
     """
     rows = _rows(mirror, base_tree, head_tree)
     chunks, size = [], 0
-    for chunk in mirror.stream("diff-tree", "-p", "--unified=0", *_PLAIN, base_tree, head_tree):
+    # Not `--unified=0`: without context git cuts common ends off first, and finds other (fewer) lines than numstat.
+    for chunk in mirror.stream("diff-tree", "-p", "--unified=3", *_PLAIN, base_tree, head_tree):
         chunks.append(chunk)
         size += len(chunk)
         if size > _PATCH_BYTES:
@@ -200,11 +201,7 @@ def _sections(text: bytes) -> Iterator[_Section]:
             old, _, new = line.split(b" ")[1].partition(b"..")
             section = _Section((old.decode("ascii"), new.decode("ascii")), [], [])
         elif section is not None and line.startswith(b"@@ -"):
-            old_at, old_count, new_at, new_count = _ranges(line)
-            for number in range(old_at, old_at + old_count):
-                section.removed.append((number, _body(lines, b"-")))
-            for number in range(new_at, new_at + new_count):
-                section.added.append((number, _body(lines, b"+")))
+            _read_hunk(section, lines, _ranges(line))
     if section is not None:
         yield section
 
@@ -216,10 +213,23 @@ def _ranges(header: bytes) -> tuple[int, int, int, int]:
     return int(old_at), int(old_count or 1), int(new_at), int(new_count or 1)
 
 
-def _body(lines: Iterator[bytes], mark: bytes) -> bytes:
-    line = next(lines, b"")
-    if line.startswith(b"\\"):  # "\ No newline at end of file", of the line before
+def _read_hunk(section: _Section, lines: Iterator[bytes], ranges: tuple[int, int, int, int]) -> None:
+    old, old_count, new, new_count = ranges
+    old_end, new_end = old + old_count, new + new_count
+    while old < old_end or new < new_end:
         line = next(lines, b"")
-    if not line.startswith(mark):
+        match line[:1]:
+            case b" ":
+                old, new = old + 1, new + 1
+            case b"-":
+                section.removed.append((old, line[1:]))
+                old += 1
+            case b"+":
+                section.added.append((new, line[1:]))
+                new += 1
+            case b"\\":  # "\ No newline at end of file", of the line before
+                pass
+            case _:
+                raise GitError("git's patch does not add up")
+    if (old, new) != (old_end, new_end):
         raise GitError("git's patch does not add up")
-    return line[1:]
