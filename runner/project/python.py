@@ -77,6 +77,14 @@ class PythonFacts:
         modules = Globs(self.pytest.files or ("test_*.py", "*_test.py"))
         return self.pytest.doctests or any(p.endswith(".py") and p in modules for p in self._paths)
 
+    @property
+    def neutral(self) -> tuple[str, ...]:
+        """Options that undo what would keep us from measuring, the shuffling of tests included."""
+        needed = [*self.manifest.requirements, *(self._text(name) for name in self.manifest.files)]
+        shuffled = any("pytest-randomly" in words for words in needed)
+        configured = any(word.startswith("--randomly") for word in self.pytest.addopts)
+        return (*self.pytest.neutral, *(("-p", "no:randomly") if shuffled and not configured else ()))
+
     def setup(self, own: tuple[str, ...] | None, lint: Lint | None) -> tuple[str, ...]:
         """Shell commands for the environment; `own` are the repository's, in place of what we would have found."""
         tools = ["pytest", "coverage", *self.pytest.plugins]
@@ -96,7 +104,7 @@ class PythonFacts:
         names |= {p for p in self._paths if p.startswith("requirements/") and p.endswith((".txt", ".in"))}
         native = Globs(NATIVE)
         names |= {p for p in self._paths if p in native} if "setup.py" in self._paths or self.manifest.tables else set()
-        return {name: (self._read(name) or b"").decode("utf-8", "replace") for name in names & set(self._paths)}
+        return {name: self._text(name) for name in names & set(self._paths)}
 
     def lint(self) -> Lint | None:
         """Ruff, where the repository has configured it."""
@@ -133,9 +141,12 @@ class PythonFacts:
         return [f"{_VERSION} {_INSTALL} {what} || {{ {again}; }}"]
 
     def _ruff(self) -> str:
-        content = (self._read(".pre-commit-config.yaml") or b"").decode("utf-8", "replace")
-        pin = _RUFF_PIN.search(content) if ".pre-commit-config.yaml" in self._paths else None
+        hooks = ".pre-commit-config.yaml"
+        pin = _RUFF_PIN.search(self._text(hooks)) if hooks in self._paths else None
         return f"ruff=={pin[1]}" if pin else "ruff"
+
+    def _text(self, path: str) -> str:
+        return (self._read(path) or b"").decode("utf-8", "replace")
 
 
 def _own(config: PytestConfig) -> list[str]:

@@ -68,9 +68,9 @@ def _python(own: RepoFile, facts: python.PythonFacts) -> Project:
         words = shlex.split(test.line)
         arguments = words[words.index("pytest") + 1 :] if "-m" in words[:2] else words[1:]
         coverage = own.coverage in (None, _AUTO)
-        test = Pytest(arguments=tuple(arguments), neutral=facts.pytest.neutral, coverage=coverage)
+        test = Pytest(arguments=tuple(arguments), neutral=facts.neutral, coverage=coverage)
     elif test is None and facts.has_tests:
-        test = Pytest(neutral=facts.pytest.neutral, coverage=own.coverage != _NONE)
+        test = Pytest(neutral=facts.neutral, coverage=own.coverage != _NONE)
     elif test is None:
         why = (
             "no tests were found: no file is called test_*.py or *_test.py, and no test command is configured "

@@ -146,6 +146,16 @@ def test_options_that_keep_us_from_measuring_are_undone(
     assert any(c.endswith(f"pytest coverage {plugin}") for c in installs(found))
 
 
+def test_shuffled_tests_are_put_in_order() -> None:
+    pyproject = "[project]\nname='a'\n[dependency-groups]\ntests=['pytest-randomly>=3']\n"
+    assert project({**PYTEST, "pyproject.toml": pyproject}).test == Pytest(neutral=("-p", "no:randomly"))
+    by_file = {**PYTEST, "requirements/tests.txt": "pytest\npytest-randomly==3.15.0\n"}
+    assert project(by_file).test == Pytest(neutral=("-p", "no:randomly"))
+    # Without the plugin pytest would not know the option.
+    seeded = {**PYTEST, "pyproject.toml": f"{pyproject}[tool.pytest.ini_options]\naddopts='--randomly-seed=1'\n"}
+    assert project(seeded).test == Pytest()
+
+
 def test_a_pytest_that_does_not_start_is_replaced() -> None:
     setup = project({**PYTEST, "requirements/tests.txt": "pytest==6.2.4\n"}).setup
     pinned, mended = (next(i for i, c in enumerate(setup) if words in c) for words in ("-r requirements", "pytest<8"))
