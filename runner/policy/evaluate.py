@@ -8,6 +8,7 @@ from runner.model import Finding, Verdict
 from runner.policy.case import Case, Family, Rule
 from runner.policy.code import CODE_RULES
 from runner.policy.content import CONTENT
+from runner.policy.integrity.rules import INTEGRITY
 from runner.policy.paths import PATHS
 from runner.policy.schema import Policy
 from runner.policy.secrets import SECRETS
@@ -15,7 +16,7 @@ from runner.policy.shape import SHAPE
 from runner.policy.size import SIZE
 from runner.policy.text import TEXT
 
-FAMILIES: tuple[Family, ...] = (SHAPE, SIZE, PATHS, CONTENT, SECRETS, TEXT, CODE_RULES)
+FAMILIES: tuple[Family, ...] = (SHAPE, SIZE, PATHS, CONTENT, SECRETS, TEXT, CODE_RULES, INTEGRITY)
 """The rules, in the order in which they are told."""
 
 

@@ -216,6 +216,75 @@ class Tests(Table):
     deleted: Annotated[Action, Direction.STRICTER] = Field(
         description="A test that passed on the base is gone, and no other stands in its place."
     )
+    skipped: Annotated[Action, Direction.STRICTER] = Field(
+        description="A test is skipped, expected to fail, or left out by an `.only` elsewhere."
+    )
+    disabled: Annotated[Action, Direction.STRICTER] = Field(
+        description="A test is still there, and no runner collects it any more."
+    )
+    emptied: Annotated[Action, Direction.STRICTER] = Field(
+        description="A test has no assertion left that can fail, or one whose failure does not show."
+    )
+    weakened: Annotated[Action, Direction.STRICTER] = Field(
+        description="An assertion was removed, or rules out less than it did."
+    )
+    expectations: Annotated[Action, Direction.STRICTER] = Field(
+        description="A test expects another outcome, and no code changed; where code changed, see `doubtful`."
+    )
+    cases: Annotated[Action, Direction.STRICTER] = Field(description="Cases of a parametrized test were removed.")
+    hollow: Annotated[Action, Direction.STRICTER] = Field(
+        description="A new test has only assertions that hold whatever the code does."
+    )
+    mocked: Annotated[Action, Direction.STRICTER] = Field(
+        description="A test puts a stand-in in the place of the code that it was to test."
+    )
+    fixtures: Annotated[Action, Direction.STRICTER] = Field(
+        description="A fixture under tests that stay as they are changed, or a new one acts on all of them."
+    )
+    configuration: Annotated[Action, Direction.STRICTER] = Field(
+        description="Settings, hooks or plugins that decide which tests run and what counts, in whatever file."
+    )
+    excluded: Annotated[Action, Direction.STRICTER] = Field(
+        description="A comment asks coverage to leave changed code out."
+    )
+    unreadable: Annotated[Action, Direction.STRICTER] = Field(
+        description="A test file cannot be parsed any more, so that nobody can say what it tests."
+    )
+    doubtful: Annotated[Action, Direction.STRICTER] = Field(
+        description="The most that follows from what the rules above see where it can well be legitimate."
+    )
+
+
+class Cheating(Table):
+    """`[cheating]`: code that is made for the judge. Only what a patch adds counts."""
+
+    detects_tests: Annotated[Action, Direction.STRICTER] = Field(
+        description="Code asks whether a test run is going on, or imports a test runner."
+    )
+    special_case: Annotated[Action, Direction.STRICTER] = Field(
+        description="Code answers a literal input of the changed tests with the literal that they expect."
+    )
+    equality: Annotated[Action, Direction.STRICTER] = Field(
+        description="`__eq__` and its like answer the same whatever they are asked."
+    )
+    exits: Annotated[Action, Direction.STRICTER] = Field(
+        description="Code ends the process, or acts when it ends or is signalled."
+    )
+    patches: Annotated[Action, Direction.STRICTER] = Field(
+        description="Code patches built-ins, the test runner or how Python runs, or hooks into pytest."
+    )
+    results: Annotated[Action, Direction.STRICTER] = Field(
+        description="Code touches files in which results of tests or coverage are kept."
+    )
+    swallowed: Annotated[Action, Direction.STRICTER] = Field(
+        description="A fix catches every exception and says nothing."
+    )
+    unreadable: Annotated[Action, Direction.STRICTER] = Field(
+        description="Code cannot be parsed any more, so that nobody can say what it does."
+    )
+    doubtful: Annotated[Action, Direction.STRICTER] = Field(
+        description="The most that follows from what the rules above see where it can well be legitimate."
+    )
 
 
 class Coverage(Table):
@@ -268,6 +337,7 @@ class Policy(Table):
     text: Text
     code: Code
     tests: Tests
+    cheating: Cheating
     coverage: Coverage
     lint: Lint
     pulls: Pulls

@@ -1,0 +1,170 @@
+"""What tests stand on: are they still there, of their own file, against the real code, and run as before?"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+
+from runner.policy.integrity.matching import At, Matched, Pair
+from runner.policy.integrity.model import Strength, TestFile, shown
+from runner.policy.integrity.sides import Seen, Sides
+from runner.policy.integrity.weakened import counts
+
+_MOST_TOLD = 8
+_GRAVE_SWITCHES = (
+    "pytest_runtest", "pytest_collection", "pytest_ignore_collect", "pytest_sessionfinish", "pytest_report",
+    "pytest_pyfunc_call", "pytest_itemcollected", "pytest_exception", "pytest_assertrepr", "pytest_fixture_setup",
+    "pytest_terminal", "pytest_deselected", "pytest_pycollect", "pytest_collect", "pytest_cmdline", "pytest_load",
+    "load_tests", "collect_ignore",
+)  # fmt: skip
+
+
+def unreadable(sides: Sides) -> Iterator[Seen]:
+    """Test files of a language that we know, and that cannot be read."""
+    for path, file in sides.head_tests.items():
+        before = sides.base_tests.get(path)
+        if not file.problem:
+            continue
+        grave = before is not None and not before.problem and bool(before.tests)
+        yield Seen(
+            "tests.unreadable",
+            f"{path} cannot be read, so nobody can say what it tests ({shown(file.problem)})",
+            "write it in a syntax that the judge's parser knows, or have a person look at it",
+            path,
+            grave=grave,
+        )
+
+
+def deleted(sides: Sides, matched: Matched, removed_names: frozenset[str]) -> Iterator[Seen]:
+    """Tests with none in their place. `removed_names` are what the patch takes out of the product."""
+    told: Counter[str] = Counter()
+    for path, test in matched.gone:
+        file = sides.head_tests.get(path)
+        if not counts(test) or (file is not None and file.problem):
+            continue
+        if test.made and all(matched.moved_claims[c.key] > 0 for c in test.made):
+            continue  # its claims are made elsewhere now
+        told[path] += 1
+        if told[path] > _MOST_TOLD:
+            continue
+        of_removed = bool({*test.inside.calls, *_words(test.text)} & removed_names)
+        why = ", with what it tested" if of_removed else ""
+        yield Seen(
+            "tests.deleted",
+            f"{path}::{test.name} is gone{why}",
+            "put the test back; if what it tested is meant to go, a person must say so",
+            path,
+            grave=not of_removed,
+        )
+    for path, count in told.items():
+        if count > _MOST_TOLD:
+            yield Seen("tests.deleted", f"{count - _MOST_TOLD} more tests of {path} are gone", "put them back", path)
+
+
+def hollowed(sides: Sides, matched: Matched) -> Iterator[Seen]:
+    """Functions that made claims for tests, are still called, and claim nothing any more."""
+    for path, test in matched.gone:
+        file = sides.head_tests.get(path)
+        if file is None or not test.helper or test.name not in file.functions:
+            continue
+        if test.made and not all(matched.moved_claims[c.key] > 0 for c in test.made):
+            message = f"{test.name}, which made assertions for tests, makes none any more"
+            remedy = "leave it as it was; tests that call it would show nothing"
+            yield Seen("tests.emptied", message, remedy, path, file.functions[test.name].line)
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset("".join(c if c.isalnum() or c == "_" else " " for c in text).split())
+
+
+def fresh(matched: Matched) -> Iterator[Seen]:
+    """New tests that show nothing."""
+    for path, test in matched.fresh:
+        if test.helper:
+            continue
+        if test.off:
+            yield _new("tests.disabled", f"the new {test.name} is never run: {test.off}", path, test.line, grave=False)
+        always = next((s for s in test.skips if s.always), None)
+        if always is not None:
+            message = f"the new {test.name} does not count: `{shown(always.text)}`"
+            yield _new("tests.skipped", message, path, always.line, grave=False)
+        hollow = [c for c in test.claims if c.strength is Strength.NOTHING or c.lost]
+        for claim in hollow:
+            why = claim.lost or "it holds whatever the code does"
+            message = f"`{shown(claim.text)}` of the new {test.name} shows nothing: {why}"
+            yield _new("tests.hollow", message, path, claim.line, grave=not test.made)
+
+
+def _new(rule: str, message: str, path: str, line: int, *, grave: bool) -> Seen:
+    return Seen(rule, message, "write a test that fails where the code is wrong", path, line, grave)
+
+
+def stand_ins(pairs: tuple[Pair, ...], fresh_tests: tuple[At, ...], product: Mapping[str, int]) -> Iterator[Seen]:
+    """Tests that put something in the place of the code that the patch is about. `product`: names that it defines."""
+    before = {(p.head.path, p.head.test.name): Counter(m.text for m in p.base.test.inside.replaces) for p in pairs}
+    for path, test in (*(p.head for p in pairs), *fresh_tests):
+        known = before.get((path, test.name), Counter())
+        for mark in test.inside.replaces:
+            name = mark.text.rpartition("/")[2].partition(".")[0] if "/" in mark.text else mark.text
+            if known[mark.text] > 0:
+                known[mark.text] -= 1
+            elif name in product:
+                grave = name in test.inside.calls or "/" in mark.text
+                message = f"{test.name} puts a stand-in for `{shown(mark.text, 60)}`, which this patch changes"
+                remedy = "test the real code; put stand-ins only for what it needs from outside"
+                yield Seen("tests.mocked", message, remedy, path, mark.line, grave and (path, test.name) in before)
+
+
+def shadowed(base: Mapping[str, TestFile], head: Mapping[str, TestFile]) -> Iterator[Seen]:
+    """Names that a test file imported, and now defines itself."""
+    for path, file in head.items():
+        before = base.get(path)
+        if before is None or file.problem:
+            continue
+        for name in sorted((before.imports - file.imports) & file.defines.keys() - before.defines.keys()):
+            yield Seen(
+                "tests.mocked",
+                f"{path} imported `{name}`, and now makes one of its own to test",
+                "test the real code",
+                path,
+                file.defines[name],
+            )
+
+
+def fixtures(base: Mapping[str, TestFile], head: Mapping[str, TestFile]) -> Iterator[Seen]:
+    """Fixtures that changed under tests, and new ones that act on tests which do not ask for them."""
+    for path, file in head.items():
+        before = base.get(path)
+        if before is None or before.problem or file.problem:
+            continue
+        old_texts = {d.text for d in before.fixtures.values()}
+        for name, definition in file.fixtures.items():
+            old = before.fixtures.get(name)
+            if definition.text in old_texts:
+                continue
+            if old is not None:
+                message = f"the fixture {name}, which tests that stay as they are stand on, changed"
+                yield _fixture(message, path, definition.line)
+            elif name in file.always_on:
+                message = f"the new fixture {name} acts on every test of {path}"
+                yield _fixture(message, path, definition.line)
+
+
+def _fixture(message: str, path: str, line: int) -> Seen:
+    return Seen("tests.fixtures", message, "give a new test a fixture of its own", path, line, grave=False)
+
+
+def switches(base: Mapping[str, TestFile], head: Mapping[str, TestFile]) -> Iterator[Seen]:
+    """What acts on the whole run: hooks, plugins, ignored files, `.only`."""
+    for path, file in head.items():
+        before = base.get(path)
+        known = Counter(m.text for m in before.switches) if before is not None else Counter()
+        for mark in file.switches:
+            if known[mark.text] > 0:
+                known[mark.text] -= 1
+                continue
+            alone = "no other test" in mark.text
+            grave = alone or mark.text.removeprefix("def ").startswith(_GRAVE_SWITCHES)
+            rule = "tests.skipped" if alone else "tests.configuration"
+            message = f"`{shown(mark.text)}` changes which tests run, or what becomes of their results"
+            yield Seen(rule, message, "leave the run of the tests as it is", path, mark.line, grave)

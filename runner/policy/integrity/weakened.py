@@ -1,0 +1,240 @@
+"""A test and what it has become: does it still claim what it claimed?"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+
+from runner.policy.integrity.matching import Matched, Pair
+from runner.policy.integrity.model import Claim, Strength, Test, shown
+from runner.policy.integrity.sides import Seen, Sides
+
+_IDLE = ("pass", "...", "print(", '"', "'", "return", "_ = ", "del ")
+_FLIPS = frozenset({("True", "False"), ("False", "True")})
+_KEEP = "leave the test as it was; if the behaviour was meant to change, a person must say so"
+
+
+def weakened(sides: Sides, matched: Matched) -> Iterator[Seen]:
+    """What is wrong with tests that are still there."""
+    surplus = matched.moved_claims.copy()
+    for pair in matched.pairs:
+        yield from _Comparison(sides, pair, surplus).all()
+
+
+class _Comparison:
+    """One test before and after. `surplus` are claims that the head has more of elsewhere: moved, not removed."""
+
+    def __init__(self, sides: Sides, pair: Pair, surplus: Counter[tuple[object, ...]]) -> None:
+        self._sides = sides
+        self._base, self._head = pair.base.test, pair.head.test
+        self._path = pair.head.path
+        self._surplus = surplus
+
+    def all(self) -> Iterator[Seen]:
+        same = self._base.text == self._head.text
+        if self._base.off or any(s.always for s in (self._base.around if same else self._base.skips)):
+            return  # it did not count before
+        if self._head.helper and not self._base.helper:
+            yield self._seen(
+                "tests.disabled", f"{self._base.name} is now `{self._head.name}`, which no runner collects"
+            )
+        elif self._head.off:
+            yield self._seen("tests.disabled", f"{self._head.name} is not run any more: {self._head.off}")
+        yield from self._skipped(same=same)
+        if same:
+            return
+        hollowed = list(self._emptied())
+        yield from hollowed
+        if not hollowed:
+            yield from self._lost()
+            yield from self._claims()
+        yield from self._cases()
+
+    def _skipped(self, *, same: bool) -> Iterator[Seen]:
+        base, head = (t.around if same else t.skips for t in (self._base, self._head))
+        known = Counter(s.text for s in base)
+        for skip in head:
+            if known[skip.text] > 0:
+                known[skip.text] -= 1
+                continue
+            message = f"{self._head.name} is now skipped or expected to fail: `{shown(skip.text)}`"
+            if not skip.always:
+                message += " (under a condition)"
+            grave = skip.always and not self._needed(skip.text)
+            yield self._seen("tests.skipped", message, skip.line, grave=grave, remedy="let the test run")
+
+    def _needed(self, text: str) -> bool:
+        """Whether a skip asks for a module that the file could not do without before."""
+        before = self._sides.base_tests.get(self._path)
+        asked = re.search(r"importorskip\(['\"](\w+)", text)
+        return before is not None and asked is not None and asked[1] in before.imports
+
+    def _emptied(self) -> Iterator[Seen]:
+        base, head = self._base, self._head
+        if base.made and not head.made:
+            why = next((f": {c.lost}" for c in head.claims if c.lost), "")
+            if not why and any(c.strength is Strength.NOTHING for c in head.claims):
+                hollow = next(c for c in head.claims if c.strength is Strength.NOTHING)
+                why = f": `{shown(hollow.text)}` holds whatever the code does"
+            other = bool(head.inside.calls - base.inside.calls - _BUILTINS) and not head.claims
+            moved = all(self._surplus[c.key] > 0 for c in base.made)
+            yield self._seen("tests.emptied", f"{head.name} asserts nothing any more{why}", grave=not (other or moved))
+        elif base.inside.calls and not head.inside.calls and not head.made:
+            yield self._seen("tests.emptied", f"{head.name} does nothing any more")
+
+    def _lost(self) -> Iterator[Seen]:
+        before = {c.key: c for c in self._base.made}
+        kept = {c.key for c in self._head.made}
+        for claim in self._head.claims:
+            old = before.get(claim.key)
+            if old is None or (claim.key in kept and not claim.conditional):
+                continue
+            if claim.lost:
+                message = f"in {self._head.name}, a failure of `{shown(claim.text)}` would not show: {claim.lost}"
+                yield self._seen("tests.emptied", message, claim.line)
+            elif claim.conditional and not old.conditional:
+                message = f"in {self._head.name}, `{shown(claim.text)}` is only asserted under a condition now"
+                yield self._seen("tests.weakened", message, claim.line, grave=False)
+
+    def _claims(self) -> Iterator[Seen]:
+        lost = {c.key for c in self._head.claims if c.lost}
+        before, after = Counter(c.key for c in self._base.made), Counter(c.key for c in self._head.claims if not c.lost)
+        removed, added = _excess(self._base.made, after), _excess([c for c in self._head.claims if not c.lost], before)
+        removed = [c for c in removed if c.key not in lost]
+        for old in list(removed):
+            new = _counterpart(old, added)
+            if new is None:
+                continue
+            removed.remove(old)
+            added.remove(new)
+            yield from self._changed(old, new)
+        yield from self._removed(removed, added)
+        for claim in added:
+            if claim.strength is Strength.NOTHING:
+                message = f"in {self._head.name}, `{shown(claim.text)}` holds whatever the code does"
+                yield self._seen("tests.hollow", message, claim.line, grave=False, remedy="assert something")
+
+    def _changed(self, old: Claim, new: Claim) -> Iterator[Seen]:
+        both = f"in {self._head.name}, `{shown(old.text)}` became `{shown(new.text)}`"
+        why = _weaker(old, new)
+        if why:
+            minor = old.expected in ("True", "False") and new.kind == "truth"
+            yield self._seen("tests.weakened", f"{both}: {why}", new.line, grave=not minor)
+        elif old.negated != new.negated or old.expected != new.expected or old.kind != new.kind:
+            flipped = old.negated != new.negated or (old.expected, new.expected) in _FLIPS
+            what = "the opposite is expected" if flipped else "another outcome is expected"
+            unfounded = self._sides.fixes and not self._sides.product_changed
+            reason = ", and no code that is not a test changed" if unfounded else ""
+            yield self._seen("tests.expectations", f"{both}: {what}{reason}", new.line, grave=unfounded)
+
+    def _removed(self, removed: list[Claim], added: list[Claim]) -> Iterator[Seen]:
+        real = [c for c in added if c.strength > Strength.NOTHING]
+        missing = []
+        for claim in removed:
+            if self._surplus[claim.key] > 0:
+                self._surplus[claim.key] -= 1
+            else:
+                missing.append(claim)
+        if not missing:
+            return
+        strongest = max((c.strength for c in real), default=Strength.NOTHING)
+        weaker = bool(added) and strongest <= Strength.PRESENCE and missing[0].strength >= Strength.CLOSE
+        if len(real) >= len(missing) and not weaker:
+            olds = "; ".join(f"`{shown(c.text, 80)}`" for c in missing[:3])
+            news = "; ".join(f"`{shown(c.text, 80)}`" for c in real[:3])
+            yield self._seen(
+                "tests.expectations",
+                f"{self._head.name} was rewritten: {olds} gave way to {news}",
+                real[0].line,
+                grave=False,
+            )
+            return
+        rewritten = bool(self._new_lines()) and not weaker
+        texts = "; ".join(f"`{shown(c.text, 100)}`" for c in missing[:3])
+        more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""  # noqa: PLR2004
+        verb = "gave way to weaker ones" if weaker else "were removed"
+        yield self._seen(
+            "tests.weakened", f"assertions of {self._head.name} {verb}: {texts}{more}", grave=not rewritten
+        )
+
+    def _new_lines(self) -> list[str]:
+        before = Counter(line.strip() for line in self._base.text.splitlines())
+        after = Counter(line.strip() for line in self._head.text.splitlines())
+        return [line for line in (after - before) if not line.startswith(_IDLE)]
+
+    def _cases(self) -> Iterator[Seen]:
+        base, head = self._base.inside.cases, self._head.inside.cases
+        if base is None:
+            return
+        if head is None:
+            if len(base) > 1:
+                message = f"{self._head.name} is no longer run with its {len(base)} cases"
+                yield self._seen("tests.cases", message, grave=False)
+            return
+        removed, added = Counter(base) - Counter(head), Counter(head) - Counter(base)
+        if not removed:
+            return
+        texts = "; ".join(f"`{shown(c, 60)}`" for c in list(removed)[:3])
+        if removed.total() > added.total():
+            message = f"cases of {self._head.name} were removed: {texts}"
+            yield self._seen("tests.cases", message, grave=not added)
+            return
+        news = "; ".join(f"`{shown(c, 60)}`" for c in list(added)[:3])
+        unfounded = self._sides.fixes and not self._sides.product_changed
+        message = f"cases of {self._head.name} changed: {texts} gave way to {news}"
+        yield self._seen("tests.expectations", message, grave=unfounded)
+
+    def _seen(
+        self, rule: str, message: str, line: int | None = None, *, grave: bool = True, remedy: str = _KEEP
+    ) -> Seen:
+        return Seen(rule, message, remedy, self._path, line or self._head.line, grave)
+
+
+_BUILTINS = frozenset({"print", "repr", "str", "len", "list", "dict", "tuple", "set", "int", "bool", "log", "info", ""})
+
+
+def _excess(claims: list[Claim] | tuple[Claim, ...], known: Counter[tuple[object, ...]]) -> list[Claim]:
+    left = known.copy()
+    found = []
+    for claim in claims:
+        if left[claim.key] > 0:
+            left[claim.key] -= 1
+        else:
+            found.append(claim)
+    return found
+
+
+def _counterpart(old: Claim, added: list[Claim]) -> Claim | None:
+    """The claim that now speaks of what `old` spoke of."""
+    same = [c for c in added if c.subject == old.subject]
+    same = same or [c for c in added if c.strength is Strength.NOTHING and old.subject and old.subject in c.text]
+    return max(
+        same, key=lambda c: (c.kind == old.kind, c.expected == old.expected, -abs(c.line - old.line)), default=None
+    )
+
+
+def _weaker(old: Claim, new: Claim) -> str:
+    """Why `new` rules out less than `old`; empty where it does not."""
+    if new.strength is Strength.NOTHING:
+        return "it holds whatever the code does"
+    if old.kind == new.kind == "raises":
+        return _wider(old, new)
+    flipped = old.negated != new.negated and (old.kind, old.expected) == (new.kind, new.expected)
+    if old.kind == new.kind and old.negated == new.negated and new.tolerance > old.tolerance:
+        return "it forgives more"
+    if not flipped and new.strength < old.strength:
+        return "it rules out less"
+    return ""
+
+
+def _wider(old: Claim, new: Claim) -> str:
+    if new.strength < old.strength:
+        return "it waits for less" if old.expected.split(" match ")[0] == new.expected else "a wider exception will do"
+    before, after = (set(c.expected.split(" match ")[0].split(" | ")) for c in (old, new))
+    return "more exceptions will do" if before < after else ""
+
+
+def counts(test: Test) -> bool:
+    """Whether a test is run and not skipped everywhere."""
+    return not test.off and not test.helper and not any(s.always for s in test.skips)
