@@ -73,9 +73,12 @@ def _new_uses(case: Case) -> Iterator[tuple[FileChange, list[Use], bool]]:
             now = _uses(file.path, after, own)
         except UnreadableError:
             continue  # a rule of its own
+        added = case.lines[file.path].added
+        lines = {n for n, _ in added}
+        if not any(_on(use, lines) for use in now) and not any(b"import" in line for _, line in added):
+            continue  # nothing here is new, and no old name means another thing
         before = _before(case, file, own)
-        had = Counter((use.kind, use.name) for use in before)
-        new = _added(now, had, {n for n, _ in case.lines[file.path].added})
+        new = _added(now, Counter((use.kind, use.name) for use in before), lines)
         yield file, new, any(use.kind == "network" for use in before)
 
 
@@ -88,9 +91,13 @@ def _added(now: list[Use], had: Counter[tuple[str, str]], lines: set[int]) -> li
         more = len(group) - had[key]
         if more > 0:
             # The new ones stand on added lines; where a change made an old line mean more, on any.
-            group.sort(key=lambda use: (not lines.isdisjoint(range(use.first, use.last + 1)), use.first), reverse=True)
+            group.sort(key=lambda use: (_on(use, lines), use.first), reverse=True)
             new += group[:more]
     return sorted(new, key=lambda use: use.first)
+
+
+def _on(use: Use, lines: set[int]) -> bool:
+    return not lines.isdisjoint(range(use.first, use.last + 1))
 
 
 def _uses(path: str, source: bytes, own: frozenset[str]) -> list[Use]:

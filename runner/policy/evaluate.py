@@ -8,6 +8,7 @@ from runner.model import Finding, Verdict
 from runner.policy.case import Case, Family, Rule
 from runner.policy.code import CODE_RULES
 from runner.policy.content import CONTENT
+from runner.policy.dependencies import DEPENDENCIES
 from runner.policy.integrity.rules import INTEGRITY
 from runner.policy.paths import PATHS
 from runner.policy.schema import Policy
@@ -16,7 +17,7 @@ from runner.policy.shape import SHAPE
 from runner.policy.size import SIZE
 from runner.policy.text import TEXT
 
-FAMILIES: tuple[Family, ...] = (SHAPE, SIZE, PATHS, CONTENT, SECRETS, TEXT, CODE_RULES, INTEGRITY)
+FAMILIES: tuple[Family, ...] = (SHAPE, SIZE, PATHS, CONTENT, SECRETS, TEXT, CODE_RULES, DEPENDENCIES, INTEGRITY)
 """The rules, in the order in which they are told."""
 
 

@@ -10,6 +10,7 @@ import re
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 LARGEST = 1 << 20
 """Bytes of a source that are parsed; a larger one is said to be unreadable."""
@@ -103,6 +104,8 @@ _DECODERS = frozenset({
     "bz2.decompress", "lzma.decompress", "builtins.chr",
 })  # fmt: skip
 _DECODING_METHODS = frozenset({"fromhex"})
+_DECODING = re.compile(rb"decode|unhexlify|a2b_|decompress|\bchr\b|fromhex")
+"""What a source says somewhere if it decodes anything; spares a look at all its assignments."""
 _SAFE_LOADERS = frozenset({"SafeLoader", "CSafeLoader", "BaseLoader", "CBaseLoader"})
 _SUBPROCESS = frozenset(name for name in _CALLS["process"] if name.startswith("subprocess."))
 _SHELLS = re.compile(r"(?:^|/)(?:sh|bash|zsh|dash|ksh|cmd(?:\.exe)?|powershell(?:\.exe)?|pwsh)$", re.IGNORECASE)
@@ -137,30 +140,38 @@ def uses(source: bytes, *, own: frozenset[str] = frozenset()) -> list[Use]:
     Raises:
         UnreadableError: it cannot be parsed.
     """
-    reader = _Reader(parsed(source), own)
+    reader = _Reader(parsed(source), own, decodes=_DECODING.search(source) is not None)
     return sorted(reader.uses(), key=lambda use: (use.first, use.kind, use.name))
 
 
 def parsed(source: bytes) -> ast.Module:
-    """The syntax tree of a source.
+    """The syntax tree of a source; several rules ask for the same one, so the last few are kept. Do not change it.
 
     Raises:
         UnreadableError: it cannot be parsed, whatever the reason.
     """
+    tree = _parsed(source)
+    if isinstance(tree, str):
+        raise UnreadableError(tree)
+    return tree
+
+
+@lru_cache(maxsize=8)
+def _parsed(source: bytes) -> ast.Module | str:
     if len(source) > LARGEST:
-        raise UnreadableError(f"it has {len(source)} bytes, more than {LARGEST}")
+        return f"it has {len(source)} bytes, more than {LARGEST}"
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # an odd escape in somebody's string is nothing to us
             return ast.parse(source)
     except SyntaxError as e:
-        raise UnreadableError(f"line {e.lineno or 1}: {e.msg}") from e
+        return f"line {e.lineno or 1}: {e.msg}"
     except (ValueError, RecursionError, MemoryError, LookupError) as e:
-        raise UnreadableError(str(e) or type(e).__name__) from e
+        return str(e) or type(e).__name__
 
 
 class _Reader:
-    def __init__(self, tree: ast.Module, own: frozenset[str]) -> None:
+    def __init__(self, tree: ast.Module, own: frozenset[str], *, decodes: bool) -> None:
         self._tree = tree
         self._names: dict[str, str] = {}
         self._own = own
@@ -168,6 +179,8 @@ class _Reader:
         self._decoded: set[str] = set()
         self._nodes = list(ast.walk(tree))
         self._learn()
+        if decodes:
+            self._learn_decoded()
 
     def _learn(self) -> None:
         for node in self._nodes:
@@ -181,7 +194,6 @@ class _Reader:
         for statement in self._tree.body:
             if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
                 self._names.setdefault(statement.name, f".{statement.name}")  # no builtin any more
-        self._learn_decoded()
 
     def _learn_decoded(self) -> None:
         for node in self._nodes:

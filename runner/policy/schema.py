@@ -202,6 +202,19 @@ class Code(Table):
     )
 
 
+class Dependencies(Table):
+    """`[dependencies]`: what a manifest or lock file may change where the goal is `deps`."""
+
+    scripts: Annotated[Action, Direction.STRICTER] = Field(description="Scripts that npm runs.")
+    settings: Annotated[Action, Direction.STRICTER] = Field(description="Anything but dependencies.")
+    source: Annotated[Action, Direction.STRICTER] = Field(
+        description="Packages by address, other indexes, hosts that the lock file did not have."
+    )
+    programs: Annotated[Action, Direction.STRICTER] = Field(
+        description="Programs that are run when the project is built, setup.py among them."
+    )
+
+
 class Tests(Table):
     """`[tests]`: what the tests must show."""
 
@@ -336,6 +349,7 @@ class Policy(Table):
     secrets: Secrets
     text: Text
     code: Code
+    dependencies: Dependencies
     tests: Tests
     cheating: Cheating
     coverage: Coverage

@@ -189,7 +189,7 @@ def _deceives(name: str, *, compiled: bool) -> str:
     if name.isascii():
         return ""
     plain = unicodedata.normalize("NFKC", name)
-    if compiled and plain != name and unicodedata.normalize("NFC", name) != plain:
+    if compiled and plain.isascii():
         return f"to the compiler it is `{plain}`"
     odd = lookalike(name)
     return f"it has {odd}, which only looks Latin" if odd else ""
