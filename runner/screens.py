@@ -187,6 +187,6 @@ def show_run(console: Console, run: Run, trail: list[tuple[int, Moment]], *, now
 def show_diff(console: Console, diff: str) -> None:
     """A patch, coloured."""
     if console.is_terminal:
-        console.print(Syntax(diff, "diff", background_color="default"))
+        console.print(Syntax(diff, "diff", background_color="default", word_wrap=True))
     else:
         console.file.write(diff)
