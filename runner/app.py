@@ -17,18 +17,22 @@ from runner.agents.tools import agent_tools
 from runner.config import Host, RepoConfig, read_repo_config
 from runner.engine import Engine
 from runner.errors import UsageError
+from runner.evidence.document import EvidenceFile
 from runner.gateway import Gateway
-from runner.git.diff import apply_text, diff_text
+from runner.git.diff import diff_text
 from runner.git.remotes import dirty_paths
 from runner.github.forge import GitHubForge
 from runner.github.locate import Location, locate
-from runner.model import Goal, Job, Moment, Place, Report, Run, RunStatus
+from runner.model import Goal, Job, Moment, Place, Run, RunStatus
 from runner.policy.schema import load_policy
 from runner.ports import Deployer, Probe
 from runner.rollout.command import CommandDeployer
 from runner.rollout.health import HttpAndLogProbe
+from runner.steps import again
+from runner.steps.again import Source
 from runner.steps.house import House
-from runner.steps.judge import gate_name, judge_somebodys
+from runner.steps.judge import Judged, gate_name, judge_somebodys
+from runner.steps.record import CONFIGURED, evidence_text
 from runner.store import open_store
 from sandbox.docker import DockerSandboxes
 
@@ -111,7 +115,7 @@ class App:
         static: bool,
         name: str,
         progress: Callable[[str], None],
-    ) -> Report:
+    ) -> Judged:
         """Judge somebody's patch without an agent. `name` is one of `gate_name`.
 
         Raises:
@@ -120,31 +124,86 @@ class App:
             DockerError: the engine is not there (a verdict of ERROR says so where it fails later).
         """
         load_policy(policy or self.host.settings.run.policy)
-        where = self.locate(repo)
-        remote = str(where.path) if where.path is not None else where.remote
-        auth = self.house.auth(where.forge) if where.path is None else {}
-        mirror = self.house.mirror(remote)
+        source = self.source(repo)
         progress("reading the trees")
-        base_sha = mirror.fetch(remote, ref=base, auth=auth)
-        if head is not None:
-            head_sha = mirror.fetch(remote, ref=head, auth=auth)
-            base_sha = mirror.merge_base(base_sha, head_sha) or base_sha
-            head_tree = mirror.tree_of(head_sha)
-        else:
-            head_tree = apply_text(mirror, mirror.tree_of(base_sha), patch or b"")
-        names = [n for n in (repo, where.forge, where.remote, remote) if n]
+        change = source.change(base, head=head, patch=patch)
         return judge_somebodys(
             self.house,
-            mirror,
-            base_sha=base_sha,
-            head_tree=head_tree,
+            source.mirror,
+            repository=source.shown,
+            base_sha=change.base_sha,
+            head_sha=change.head_sha,
+            head_tree=change.head_tree,
             goal=goal,
             policy=policy,
-            config=self.house.config(names, repo_config),
+            config=self.house.config(source.names, repo_config),
             static=static,
             name=name,
             progress=progress,
         )
+
+    def gate_again(
+        self,
+        evidence: EvidenceFile,
+        *,
+        repo: str,
+        head: str | None,
+        policy: str | None,
+        name: str,
+        progress: Callable[[str], None],
+    ) -> Judged:
+        """Judge again what a piece of evidence is about: its base, patch, goal, policy and configuration.
+
+        Args:
+            evidence: what was judged; its seal was looked at before (`seal.read`).
+            repo: where the base is.
+            head: where the patched tree is; by default it is made of the evidence's own diff.
+            policy: judge by this one instead of the evidence's own.
+            name: one of `gate_name`.
+            progress: told what is going on.
+
+        Raises:
+            Refused: what the evidence names is not what is there.
+            UsageError: the patched tree cannot be found.
+            RepositoryError: there is no such repository or commit.
+            ConfigError: this version cannot read the evidence's policy or configuration.
+        """
+        told = again.terms(evidence)
+        source = self.source(repo)
+        progress("reading the trees")
+        change = again.find_change(source, evidence.subject, head=head)
+        known = self.house.config(source.names, None)
+        config = known.model_copy(update={key: getattr(told.config, key) for key in CONFIGURED})
+        return judge_somebodys(
+            self.house,
+            source.mirror,
+            repository=source.shown,
+            base_sha=change.base_sha,
+            head_sha=change.head_sha,
+            head_tree=change.head_tree,
+            goal=evidence.subject.goal,
+            policy=policy or told.policy,
+            config=config,
+            static=evidence.result.static,
+            name=name,
+            progress=progress,
+        )
+
+    def source(self, repo: str) -> Source:
+        """The repository that a person named, behind the runner's own mirror of it."""
+        where = self.locate(repo)
+        remote = str(where.path) if where.path is not None else where.remote
+        auth = self.house.auth(where.forge) if where.path is None else {}
+        names = tuple(n for n in (repo, where.forge, where.remote, remote) if n)
+        return Source(self.house.mirror(remote), remote, auth, names, shown=where.forge or where.remote)
+
+    def evidence(self, run: Run) -> str:
+        """The evidence file for a run's last verdict.
+
+        Raises:
+            UsageError: nothing was judged yet, or the run's papers are gone.
+        """
+        return evidence_text(self.house, run.id)
 
     def gate_name(self) -> AbstractContextManager[str]:
         """A name for one gate's containers, which no engine reaps while the context lasts."""

@@ -25,8 +25,13 @@ import sandbox
 from runner import doctor as doctor_checks
 from runner import screens
 from runner.app import App, opened
+from runner.cli_policy import policy_group
 from runner.config import Host, load, template
 from runner.errors import AutomendError, DockerError, UsageError
+from runner.evidence import seal
+from runner.evidence.compare import compare
+from runner.evidence.document import EvidenceFile
+from runner.evidence.keys import key_id, make_key, read_public
 from runner.model import Goal, Job, Moment, Run, RunStatus, Trigger, Verdict
 from sandbox.api import SandboxError
 
@@ -150,36 +155,54 @@ def run_command(
 
 @cli.command("gate")
 @click.option("--repo", default=".", show_default=True, help="Path of a git repository (or an address).")
-@click.option("--base", required=True, help="What the patch is measured against: branch, tag or commit.")
+@click.option("--base", help="What the patch is measured against: branch, tag or commit.")
 @click.option("--patch", "patch_file", type=click.File("rb"), help="A patch as text (git diff); - is stdin.")
 @click.option("--head", help="A branch, tag or commit that holds the patched tree.")
-@click.option("--goal", type=click.Choice([g.value for g in Goal]), default="fix", show_default=True)
+@click.option("--goal", type=click.Choice([g.value for g in Goal]), help="What the patch is for; default: fix.")
 @click.option("--policy", help="Built-in policy (default) or a policy file.")
 @click.option(
     "--repo-config", type=click.Path(exists=True, dir_okay=False), help="How to set up and test the repository."
 )
 @click.option("--static", is_flag=True, help="Rules only; no container is started.")
+@click.option("--evidence-out", type=click.Path(path_type=Path), help="Write the evidence to this file.")
+@click.option("--evidence", type=click.Path(path_type=Path), help="Judge again what this evidence is about.")
+@click.option("--public-key", help="With --evidence: the key that must have signed it.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 @click.pass_context
 def gate_command(
     context: click.Context,
     *,
     repo: str,
-    base: str,
+    base: str | None,
     patch_file: Any,
     head: str | None,
-    goal: str,
+    goal: str | None,
     policy: str | None,
     repo_config: str | None,
     static: bool,
+    evidence_out: Path | None,
+    evidence: Path | None,
+    public_key: str | None,
     as_json: bool,
 ) -> None:
     """Judge somebody's patch, without an agent: rules, then tests in fresh containers.
 
     \b
-    automend gate --base main --head my-branch
+    automend gate --base main --head my-branch --evidence-out evidence.json
     git diff main | automend gate --base main --patch - --static
+    automend gate --evidence evidence.json       does it still hold? 0 yes, 1 no
     """
+    if evidence is not None:
+        if base is not None or patch_file is not None or goal is not None or repo_config is not None or static:
+            raise UsageError(
+                "--evidence says itself what is judged, and how",
+                remedy="beside it: --repo, --head, --policy, --public-key, --evidence-out, --json",
+            )
+        _gate_again(context, evidence, repo, head, policy, public_key, evidence_out, as_json=as_json)
+    if public_key is not None:
+        raise UsageError("--public-key goes with --evidence", remedy="it says who must have signed the evidence")
+    if base is None:
+        raise UsageError("there is nothing to measure the patch against", remedy="give --base REF, or --evidence FILE")
     if (patch_file is None) == (head is None):
         raise UsageError("give either --patch FILE or --head REF", remedy="one of the two, not both")
     patch = patch_file.read(_LARGEST_INPUT + 1) if patch_file is not None else None
@@ -191,23 +214,24 @@ def gate_command(
         err.status("judging", spinner="dots") as status,
     ):
         _on_interrupt(lambda: None if static else app.abandon_gate(name))
-        report = app.gate(
+        judged = app.gate(
             repo=repo,
             base=base,
             head=head,
             patch=patch,
-            goal=Goal(goal),
+            goal=Goal(goal or "fix"),
             policy=policy,
             repo_config=repo_config,
             static=static,
             name=name,
             progress=lambda words: status.update(escape(words)),
         )
+    _write_evidence(evidence_out, judged.evidence)
     if as_json:
-        out.print_json(json.dumps(report.to_json()))
+        out.print_json(json.dumps(judged.report.to_json()))
     else:
-        out.print(screens.report_block(report))
-    _leave(EXIT_OF_VERDICT[report.verdict])
+        out.print(screens.report_block(judged.report))
+    _leave(EXIT_OF_VERDICT[judged.report.verdict])
 
 
 @cli.command("serve")
@@ -264,9 +288,12 @@ def status_command(context: click.Context, everything: bool, as_json: bool) -> N
 @click.argument("run_id", metavar="RUN")
 @click.option("--patch", is_flag=True, help="The judged patch only.")
 @click.option("--transcript", type=int, metavar="N", help="The transcript of attempt N only.")
+@click.option("--evidence", is_flag=True, help="The evidence file of the last verdict only.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 @click.pass_context
-def show_command(context: click.Context, run_id: str, patch: bool, transcript: int | None, as_json: bool) -> None:
+def show_command(
+    context: click.Context, *, run_id: str, patch: bool, transcript: int | None, evidence: bool, as_json: bool
+) -> None:
     """Show the whole story of a run: steps, verdicts with reasons, attempts, tokens, links.
 
     RUN is a run's id, or the beginning of one.
@@ -277,6 +304,8 @@ def show_command(context: click.Context, run_id: str, patch: bool, transcript: i
             screens.show_diff(out, app.diff(run))
         elif transcript is not None:
             _show_transcript(run, transcript)
+        elif evidence:
+            out.file.write(app.evidence(run))
         elif as_json:
             out.print_json(json.dumps(_run_json(app, run)))
         else:
@@ -311,9 +340,17 @@ def doctor_command(context: click.Context, *, repo: str | None, seals: bool, as_
 
 @cli.command("init")
 @click.option("--force", is_flag=True, help="Overwrite the file.")
+@click.option("--key", is_flag=True, help="Instead: make the key that signs evidence here.")
 @click.argument("path", type=click.Path(path_type=Path), default=Path("automend.toml"))
-def init_command(path: Path, force: bool) -> None:
+@click.pass_context
+def init_command(context: click.Context, *, path: Path, force: bool, key: bool) -> None:
     """Write a settings file with every key explained, all of them commented out."""
+    if key:
+        where = _host(context).evidence_key
+        public = make_key(where).public
+        out.print(f"Wrote {escape(str(where))}. Evidence made here is signed by key {key_id(public)}:", soft_wrap=True)
+        out.print(public, soft_wrap=True)
+        return
     if path.exists() and not force:
         raise UsageError(f"{path} exists", remedy="`--force` overwrites it")
     try:
@@ -353,6 +390,9 @@ def hub_command(root: Path, port: int) -> None:
     serve(root, port)
 
 
+cli.add_command(policy_group)
+
+
 # ── inside ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -374,6 +414,54 @@ def _follow(app: App, run: Run, *, quiet: bool) -> Run:
         app.engine.cancel(run.id)
         err.print(f"interrupted; run {run.id} is stopped, nothing of it is left running")
         _leave(INTERRUPTED)
+
+
+def _gate_again(
+    context: click.Context,
+    path: Path,
+    repo: str,
+    head: str | None,
+    policy: str | None,
+    public_key: str | None,
+    evidence_out: Path | None,
+    *,
+    as_json: bool,
+) -> NoReturn:
+    then = seal.read(path, key=read_public(public_key) if public_key is not None else None)
+    with (
+        opened(_host(context)) as app,
+        app.gate_name() as name,
+        err.status("judging again", spinner="dots") as status,
+    ):
+        _on_interrupt(lambda: None if then.result.static else app.abandon_gate(name))
+        judged = app.gate_again(
+            then,
+            repo=repo,
+            head=head,
+            policy=policy,
+            name=name,
+            progress=lambda words: status.update(escape(words)),
+        )
+    _write_evidence(evidence_out, judged.evidence)
+    found = compare(then, judged.evidence)
+    if as_json:
+        signature = then.seal.signature if then.seal is not None else None
+        signed = signature.public_key if signature is not None else None
+        document = {"comparison": found.model_dump(mode="json"), "signed_by": signed}
+        out.print_json(json.dumps(document | {"report": judged.report.to_json()}))
+    else:
+        out.print(f"{escape(str(path))}: {escape(seal.in_words(then))}", soft_wrap=True)
+        out.print(screens.comparison_block(found))
+    _leave(found.exit_code)
+
+
+def _write_evidence(path: Path | None, evidence: EvidenceFile) -> None:
+    if path is None:
+        return
+    try:
+        path.write_text(seal.write(evidence), encoding="utf-8")
+    except OSError as e:
+        raise UsageError(f"{path} cannot be written: {e.strerror}", remedy="name a file in a folder you own") from e
 
 
 def _say_end(app: App, run: Run) -> None:

@@ -184,6 +184,12 @@ class Host(BaseModel):
     anthropic_base_url: str = "https://api.anthropic.com"
     base_image: str | None = None
     disabled: bool = False
+    evidence_key_file: Path | None = None
+
+    @property
+    def evidence_key(self) -> Path:
+        """Where the key is that signs evidence, if there is one."""
+        return self.evidence_key_file or self.home / "evidence.key"
 
     @property
     def database_url(self) -> str:
@@ -236,11 +242,13 @@ def load(environ: dict[str, str] | None = None, *, config: Path | None = None) -
         )
         if env.get(name)
     }
+    key_file = env.get("AUTOMEND_EVIDENCE_KEY_FILE")
     return Host(
         home=home,
         settings=settings,
         secrets=Secrets.model_validate({k: v for k, v in secret.items() if v}),
         base_image=env.get("AUTOMEND_BASE_IMAGE") or None,
+        evidence_key_file=Path(key_file).expanduser().absolute() if key_file else None,
         disabled=env.get("AUTOMEND_DISABLED", "").lower() in {"1", "true", "yes", "on"},
         **urls,
     )

@@ -66,15 +66,21 @@ def symptom(context: str) -> str:
     return (errors[-1] if errors else lines[0] if lines else "")[:200]
 
 
-def body(run: Run, report: Report) -> str:
-    """The pull request's body: what was wrong, what changed and why, the evidence, how to run it again."""
+def body(run: Run, report: Report, *, evidence: str = "", neighbours: tuple[str, ...] = ()) -> str:
+    """The pull request's body: what was wrong, what changed and why, the evidence, how to run it again.
+
+    `evidence` says how the evidence file is sealed, `neighbours` are open pull requests that touch the same lines;
+    both are Markdown of ours.
+    """
     parts = [f"{clean(run.summary)}\n"]
     if run.job.context:
         parts.append(f"<details><summary>What was reported</summary>\n\n{fenced(run.job.context)}\n\n</details>\n")
     parts += [
         "### Evidence\n",
         evidence_table(report, run),
+        f"Evidence file: {evidence}\n" if evidence else "",
         _shown(report.findings),
+        "### Open at the same time\n\n" + "\n".join(f"- {line}" for line in neighbours) + "\n" if neighbours else "",
         "### Run it again\n",
         rerun(run, report),
         (

@@ -249,6 +249,21 @@ class TestEvidence(Noun):
     regressions: tuple[str, ...] = ()
 
 
+class SuiteRun(Noun):
+    """One run of the suite on one tree: how every test of it ended, by id.
+
+    `name` says which of the four it is (see `runner/steps/verify.py`), `tree` what it ran on. `problem` says why it
+    cannot be believed or did not end; then `outcomes` may be partial.
+    """
+
+    name: Literal["base", "kept", "red", "head"]
+    tree: str
+    exit_code: int | None = None
+    seconds: float = 0.0
+    problem: str = ""
+    outcomes: dict[str, str] = Field(default_factory=dict)
+
+
 class CoverageEvidence(Noun):
     """Percent of lines covered, 0-100; None where it could not be measured."""
 
@@ -277,13 +292,18 @@ class Evidence(Noun):
 
 
 class Report(Noun):
-    """The gate's whole answer: one verdict, and everything that led to it."""
+    """The gate's whole answer: one verdict, and everything that led to it.
+
+    `runs` holds every test of every run, which may be megabytes: it goes into the evidence file, and never through
+    the store or a checkpoint.
+    """
 
     verdict: Verdict
     findings: tuple[Finding, ...] = ()
     checks: tuple[Check, ...] = ()
     patch: Patch
     evidence: Evidence = Evidence()
+    runs: tuple[SuiteRun, ...] = Field((), exclude=True, repr=False)
 
     def to_json(self) -> dict[str, Any]:
         """The document that `automend gate --json` prints (a fixed contract)."""

@@ -13,6 +13,7 @@ from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
+from runner.evidence.compare import Comparison
 from runner.messages import cost, title
 from runner.model import Moment, Report, Run, RunStatus, Verdict
 
@@ -126,6 +127,19 @@ def report_block(report: Report) -> Group:
     head = f"{SIGN[report.verdict]} [bold]{report.verdict.value.upper()}[/]"
     size = f"[dim]{len(patch.files)} files, +{patch.added} −{patch.removed}, policy {escape(report.evidence.policy)}[/]"
     return Group(Text.from_markup(f"{head}  {size}"), table)
+
+
+def comparison_block(found: Comparison) -> Group:
+    """Whether evidence still holds, and what is not as it was."""
+    words = "[green]✔[/] [bold]HOLDS[/]" if found.holds else "[red]✘[/] [bold]DOES NOT HOLD[/]"
+    said = found.then.value if found.then is found.now else f"{found.then.value}, now {found.now.value}"
+    table = Table("", "part", "what", "then", "now", box=None, padding=(0, 1))
+    for difference in found.differences:
+        sign = SIGN[Verdict.FAILED] if difference.breaks else SIGN[None]
+        cells = (difference.part, difference.what, _short(difference.then), _short(difference.now))
+        table.add_row(sign, *(escape(cell) for cell in cells))
+    head = Text.from_markup(f"{words}  [dim]{said}; {found.facts} facts compared[/]")
+    return Group(head, table) if found.differences else Group(head)
 
 
 def run_line(run: Run) -> tuple[str, str, str, str, str]:

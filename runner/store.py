@@ -23,6 +23,7 @@ from alembic.config import Config as AlembicConfig
 from sqlalchemy.engine import Connection, Engine
 
 from runner.errors import ConfigError, UsageError
+from runner.memory import Memory
 from runner.model import Job, Moment, Run, RunStatus, Verdict
 
 _META = sa.MetaData()
@@ -72,7 +73,7 @@ class Assignment:
 
 
 class Store:
-    """Runs and moments in one database.
+    """Runs and moments in one database; `memory` has what became of patches.
 
     Args:
         engine: SQLAlchemy's engine, its schema up to date (`open_store`).
@@ -80,6 +81,7 @@ class Store:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self.memory = Memory(engine)
 
     # ── runs ────────────────────────────────────────────────────────────────────────────────────────────────
 

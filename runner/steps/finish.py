@@ -7,6 +7,7 @@ from typing import Any
 
 from runner.errors import AutomendError, Inconclusive, ProviderError, Refused, Stopped
 from runner.model import Outcome, Run, RunStatus, Verdict
+from runner.steps import memory
 from runner.steps.house import House, base_of
 from runner.steps.propose import withdraw
 from runner.steps.revert import back_in_words
@@ -102,6 +103,7 @@ def failed(house: House, run_id: str, error: dict[str, Any]) -> str:
 def reverted(house: House, run_id: str, why: str) -> str:
     """End a run that was taken back."""
     run = house.store.run(run_id)
+    memory.remember_end(house, run, "reverted", why)
     words = f"{why}; {back_in_words(run.rollback)}"
     house.store.finish(run_id, RunStatus.REVERTED, words)
     return words

@@ -73,7 +73,7 @@ def judge(
         goal=goal,
         policy=policy.name,
         policy_hash=policy.digest,
-        version=_version(),
+        version=automend_version(),
     )
     try:
         patch = read_patch(mirror, base_tree, head_tree, dropped=dropped)
@@ -114,7 +114,8 @@ def judge(
         seconds = round(time.monotonic() - at, 2)
         failed = Check(name="environment", verdict=Verdict.ERROR, summary=e.message, seconds=seconds, details=remedy)
         return _report(patch, findings, (failed,), evidence, begun)
-    return _report(patch, (*findings, *proof.findings), proof.checks, _with(evidence, proof), begun)
+    report = _report(patch, (*findings, *proof.findings), proof.checks, _with(evidence, proof), begun)
+    return report.model_copy(update={"runs": proof.runs})
 
 
 def _case(mirror: Mirror, patch: Patch, goal: Goal, policy: Policy, project: Project) -> Case:
@@ -164,7 +165,8 @@ def _report(
     )
 
 
-def _version() -> str:
+def automend_version() -> str:
+    """The version that is installed."""
     try:
         return version("automend")
     except PackageNotFoundError:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from runner.config import Host, RepoConfig, read_repo_config
 from runner.errors import ConfigError, ForgeError, RepositoryError
+from runner.evidence.keys import Signer, load_key
 from runner.git.mirror import Mirror
 from runner.git.trees import paths, read
 from runner.model import Base, Place, Run
@@ -92,6 +93,16 @@ class House:
         """The policy that was named, else the repository's, else the host's; tightened by the repository."""
         policy = load_policy(name or config.policy or self.host.settings.run.policy)
         return policy.tighten(project.policy) if project is not None else policy
+
+    def signer(self) -> Signer | None:
+        """Who signs evidence here; None where the host has no key.
+
+        Raises:
+            ConfigError: the key cannot be used, or the one that was named is not there.
+        """
+        if self.host.evidence_key_file is None and not self.host.evidence_key.exists():
+            return None
+        return load_key(self.host.evidence_key)
 
     def limits(self, *, seconds: float) -> Limits:
         """What one container may use."""

@@ -7,13 +7,27 @@ import os
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 
 from runner.config import RepoConfig
+from runner.evidence import seal
+from runner.evidence.document import EvidenceFile
 from runner.git.mirror import Mirror
 from runner.model import Goal, Report
+from runner.policy.schema import Policy
+from runner.steps import memory
 from runner.steps.gate import judge
 from runner.steps.house import House, base_of, labels, project_of, tree_of
+from runner.steps.record import Setting, evidence_of, evidence_path
 from sandbox.api import SandboxError
+
+
+@dataclass(frozen=True)
+class Judged:
+    """The gate's answer on somebody's patch, and the evidence for it, sealed."""
+
+    report: Report
+    evidence: EvidenceFile
 
 
 def judge_attempt(house: House, run_id: str, number: int) -> Report:
@@ -21,22 +35,35 @@ def judge_attempt(house: House, run_id: str, number: int) -> Report:
     run = house.store.run(run_id)
     tried = next(a for a in run.attempts if a.number == number)
     base = base_of(run)
-    report = judge(
-        house.mirror(base.remote),
-        base_tree=base.tree,
-        head_tree=tree_of(tried.tree, "the attempt's tree"),
-        base_sha=base.sha,
-        goal=run.job.goal,
+    tree = tree_of(tried.tree, "the attempt's tree")
+    signer = house.signer()
+    setting = Setting(
+        mirror=house.mirror(base.remote),
+        repository=base.forge or base.remote,
+        config=house.repo(run),
         policy=house.policy(run),
         project=house.project(run),
-        sandboxes=house.sandboxes,
         limits=house.limits(seconds=house.host.settings.run.verify_seconds),
+    )
+    report = judge(
+        setting.mirror,
+        base_tree=base.tree,
+        head_tree=tree,
+        base_sha=base.sha,
+        goal=run.job.goal,
+        policy=setting.policy,
+        project=setting.project,
+        sandboxes=house.sandboxes,
+        limits=setting.limits,
         labels=labels(run_id),
         progress=house.say(run_id),
         dropped=tried.dropped,
-        extra_findings=tried.findings,
+        extra_findings=(*tried.findings, *memory.known(house, run, tree, number, setting.policy)),
         cache=house.host.home / "baselines",
     )
+    evidence = seal.seal(evidence_of(report, setting), signer)
+    evidence_path(house, run_id, tree).write_text(seal.write(evidence), encoding="utf-8")
+    memory.remember_refusal(house, run, number, report, setting.policy)
     house.store.update(run_id, report=report)
     return report
 
@@ -88,33 +115,61 @@ def judge_somebodys(
     house: House,
     mirror: Mirror,
     *,
+    repository: str,
     base_sha: str,
+    head_sha: str | None,
     head_tree: str,
     goal: Goal,
-    policy: str | None,
+    policy: str | Policy | None,
     config: RepoConfig,
     static: bool,
     name: str,
     progress: Callable[[str], None],
-) -> Report:
-    """Judge a patch that no run of ours made. `name` labels its containers.
+) -> Judged:
+    """Judge a patch that no run of ours made.
+
+    Args:
+        house: where it is judged.
+        mirror: where both trees are.
+        repository: what the evidence calls the repository.
+        base_sha: the commit that the patch starts from.
+        head_sha: the commit that holds it, if one does.
+        head_tree: what the patch makes of the base.
+        goal: what it is for.
+        policy: the policy's name or file, by default the repository's; or one that is in force as it is.
+        config: the host's word on the repository.
+        static: rules only.
+        name: labels the containers.
+        progress: told what is going on.
 
     Raises:
-        ConfigError: the repository's own file, or the policy, is wrong.
+        ConfigError: the repository's own file, the policy, or the key for evidence is wrong.
     """
+    signer = house.signer()
     base_tree = mirror.tree_of(base_sha)
     project = project_of(mirror, base_tree, config)
-    return judge(
+    setting = Setting(
+        mirror=mirror,
+        repository=repository,
+        config=config,
+        policy=policy if isinstance(policy, Policy) else house.policy_of(policy, config, project),
+        project=project,
+        limits=house.limits(seconds=house.host.settings.run.verify_seconds),
+        head_sha=head_sha,
+        static=static,
+    )
+    report = judge(
         mirror,
         base_tree=base_tree,
         head_tree=head_tree,
         base_sha=base_sha,
         goal=goal,
-        policy=house.policy_of(policy, config, project),
+        policy=setting.policy,
         project=project,
         sandboxes=None if static else house.sandboxes,
-        limits=house.limits(seconds=house.host.settings.run.verify_seconds),
+        limits=setting.limits,
         labels=labels(name),
         progress=progress,
         cache=house.host.home / "baselines",
     )
+    return Judged(report, seal.seal(evidence_of(report, setting), signer))

@@ -6,7 +6,9 @@ from runner import messages
 from runner.errors import Refused
 from runner.git.diff import diff_text
 from runner.model import PullRequest, Report, Run, Verdict
+from runner.steps import memory
 from runner.steps.house import House, base_of, pull_of, tree_of
+from runner.steps.record import sealed_in_words
 
 _AUTHOR = ("automend", "automend@users.noreply.github.com")
 
@@ -63,12 +65,18 @@ def open_pull(house: House, run_id: str) -> PullRequest:
     base = base_of(run)
     if base.forge is None:
         raise Refused("there is no forge to open a pull request on")
+    report = passed(run)
     pull = house.forge.open_pull(
         base.forge,
         branch=tree_of(run.branch, "the branch"),
         base=base.ref,
         title=messages.title(run),
-        body=messages.body(run, passed(run)),
+        body=messages.body(
+            run,
+            report,
+            evidence=sealed_in_words(house, run_id, report),
+            neighbours=memory.neighbours(house, run, report),
+        ),
     )
     house.store.update(run_id, pull=pull)
     return pull

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from runner.errors import ForgeError
 from runner.model import CiStatus, Noun, PullRequest, Readiness, Review, Run, RunStatus, Verdict
+from runner.steps import memory
 from runner.steps.house import House, pull_of
 
 _LONGEST_FEEDBACK = 20_000
@@ -115,5 +116,6 @@ def close(house: House, run_id: str, why: str) -> None:
     run = house.store.run(run_id)
     if run.pull is None:
         raise ForgeError(f"run {run_id} has no pull request")
+    memory.remember_end(house, run, "closed", why)
     house.store.note(run_id, "closed", "review", why, verdict=Verdict.FAILED)
     house.store.finish(run_id, RunStatus.CLOSED, why)

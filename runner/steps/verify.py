@@ -12,17 +12,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
 from runner.git.mirror import Mirror
 from runner.git.trees import overlay, paths, read
-from runner.model import Check, CoverageEvidence, FileHunks, Finding, Goal, Patch, TestEvidence, Verdict
+from runner.model import Check, CoverageEvidence, FileHunks, Finding, Goal, Patch, SuiteRun, TestEvidence, Verdict
 from runner.policy.case import consequence
 from runner.policy.globs import Globs
 from runner.policy.schema import Policy
 from runner.project import Project
+from runner.steps.proof.account import account
 from runner.steps.proof.baseline import measured_base
 from runner.steps.proof.bench import Bench
 from runner.steps.proof.changes import TestChanges, split
@@ -49,6 +50,7 @@ class Proof:
     findings: tuple[Finding, ...] = ()
     tests: TestEvidence | None = None
     coverage: CoverageEvidence | None = None
+    runs: tuple[SuiteRun, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,8 @@ def verify(
     base = measured_base(bench, trees.base, cache)
     start = baseline(base)
     if start.verdict is not Verdict.PASSED:
-        return Proof((start,), tests=TestEvidence(baseline_passed=len(base.passed), baseline_failed=tuple(base.red)))
+        tests = TestEvidence(baseline_passed=len(base.passed), baseline_failed=tuple(base.red))
+        return Proof((start,), tests=tests, runs=account(base=(trees.base, base)))
 
     progress("running the patch's tests, and the base's tests on the patch")
     with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
@@ -129,11 +132,18 @@ def verify(
         red=red_run.result(),
         head=head_run.result(),
     )
+    runs = account(
+        base=(trees.base, base),
+        kept=(trees.kept, trial.kept),
+        red=(trees.red, trial.red),
+        head=(trees.head, trial.head),
+    )
     if never_started(trial):
         summary = "no test passes, neither on the base nor on the patch: nothing was learnt about the patch"
         why = start.model_copy(update={"verdict": Verdict.INCONCLUSIVE, "summary": summary})
-        return Proof((why.model_copy(update={"details": {**start.details, "output": trial.head.output}}),))
-    return _judged(start, trial, lint_run.result(), project)
+        why = why.model_copy(update={"details": {**start.details, "output": trial.head.output}})
+        return Proof((why,), runs=runs)
+    return replace(_judged(start, trial, lint_run.result(), project), runs=runs)
 
 
 def lay_out(mirror: Mirror, project: Project, patch: Patch) -> Trees:
