@@ -187,6 +187,7 @@ class App:
             static=evidence.result.static,
             name=name,
             progress=progress,
+            fresh=True,
         )
 
     def source(self, repo: str) -> Source:

@@ -198,7 +198,10 @@ def gate_command(
                 "--evidence says itself what is judged, and how",
                 remedy="beside it: --repo, --head, --policy, --public-key, --evidence-out, --json",
             )
-        _gate_again(context, evidence, repo, head, policy, public_key, evidence_out, as_json=as_json)
+        _gate_again(
+            _host(context), evidence, repo=repo, head=head, policy=policy, public_key=public_key,
+            evidence_out=evidence_out, as_json=as_json,
+        )  # fmt: skip
     if public_key is not None:
         raise UsageError("--public-key goes with --evidence", remedy="it says who must have signed the evidence")
     if base is None:
@@ -417,19 +420,19 @@ def _follow(app: App, run: Run, *, quiet: bool) -> Run:
 
 
 def _gate_again(
-    context: click.Context,
+    host: Host,
     path: Path,
+    *,
     repo: str,
     head: str | None,
     policy: str | None,
     public_key: str | None,
     evidence_out: Path | None,
-    *,
     as_json: bool,
 ) -> NoReturn:
     then = seal.read(path, key=read_public(public_key) if public_key is not None else None)
     with (
-        opened(_host(context)) as app,
+        opened(host) as app,
         app.gate_name() as name,
         err.status("judging again", spinner="dots") as status,
     ):

@@ -77,7 +77,7 @@ def judge(
     )
     try:
         patch = read_patch(mirror, base_tree, head_tree, dropped=dropped)
-        case = _case(mirror, patch, goal, policy, project)
+        case = case_of(mirror, patch, goal, policy, project)
         odd = examine(mirror, base_tree, head_tree)
     except GitError as e:
         finding = Finding(rule="tree.unreadable", verdict=Verdict.ERROR, message=e.message, remedy=e.remedy)
@@ -118,7 +118,12 @@ def judge(
     return report.model_copy(update={"runs": proof.runs})
 
 
-def _case(mirror: Mirror, patch: Patch, goal: Goal, policy: Policy, project: Project) -> Case:
+def case_of(mirror: Mirror, patch: Patch, goal: Goal, policy: Policy, project: Project) -> Case:
+    """What the rules look at.
+
+    Raises:
+        GitError: a tree cannot be read.
+    """
     # A patch over the limit is refused for it; its lines may be gigabytes, and nobody needs to read them.
     small = lines_changed(patch) <= policy.size.max_changed_lines
     return Case(

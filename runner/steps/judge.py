@@ -125,6 +125,7 @@ def judge_somebodys(
     static: bool,
     name: str,
     progress: Callable[[str], None],
+    fresh: bool = False,
 ) -> Judged:
     """Judge a patch that no run of ours made.
 
@@ -141,6 +142,7 @@ def judge_somebodys(
         static: rules only.
         name: labels the containers.
         progress: told what is going on.
+        fresh: measure the base again, whatever is known of it.
 
     Raises:
         ConfigError: the repository's own file, the policy, or the key for evidence is wrong.
@@ -170,6 +172,6 @@ def judge_somebodys(
         limits=setting.limits,
         labels=labels(name),
         progress=progress,
-        cache=house.host.home / "baselines",
+        cache=None if fresh else house.host.home / "baselines",
     )
     return Judged(report, seal.seal(evidence_of(report, setting), signer))
