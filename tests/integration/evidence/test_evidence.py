@@ -73,7 +73,7 @@ def test_evidence_that_was_changed_is_refused_with_the_part(automend, repo, stat
 
 def test_under_a_policy_that_says_no_it_does_not_hold(automend, repo, static, tmp_path):
     strict = tmp_path / "tiny.toml"
-    strict.write_text("[size]\nmax_files = 1\n")
+    strict.write_text('[paths]\nprotected = ["calc.py"]\n')
     said = automend("gate", "--repo", repo.path, "--evidence", static, "--policy", strict, "--json", code=1)
     found = {
         (d["part"], d["what"]): (d["then"], d["now"]) for d in json.loads(said.stdout)["comparison"]["differences"]
@@ -118,9 +118,9 @@ def test_policy_tells_what_is_in_force_and_what_each_rule_says(automend, repo, t
     assert "size.files" in words
     assert "holds" in words
     strict = tmp_path / "tiny.toml"
-    strict.write_text("[size]\nmax_files = 1\n")
+    strict.write_text('[paths]\nprotected = ["calc.py"]\n')
     said = automend(
         "policy", "test", "--repo", repo.path, "--base", "main", "--head", "fix", "--policy", strict, "--json", code=1
     )
     no = [a["rule"] for a in json.loads(said.stdout)["rules"] if a["verdict"] == "failed"]
-    assert no == ["size.files"]
+    assert no == ["paths.protected"]
