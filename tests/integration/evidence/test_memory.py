@@ -1,0 +1,95 @@
+"""What became of a patch is known when the same one comes again."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from runner.git.diff import read_patch
+from runner.git.mirror import Mirror
+from runner.model import Base, Finding, Job, PullRequest, Report, RunStatus, Verdict
+from runner.policy.schema import load_policy
+from runner.steps import memory
+from runner.store import open_store
+
+POLICY = load_policy("default")
+NUMBERS = "".join(f"{n}\n" for n in range(1, 31))
+
+
+@pytest.fixture
+def world(tmp_path, make_repo):
+    """A house with a mirror, and runs in it: `world.run(change)` has a report on that change of `main`."""
+    repo = make_repo({"n.txt": NUMBERS, "b.txt": "b\n"})
+    mirror = Mirror(tmp_path / "mirror.git")
+    mirror.ensure()
+    store = open_store(f"sqlite:///{tmp_path / 'a.sqlite'}")
+    house = SimpleNamespace(store=store, mirror=lambda remote: mirror)
+    start = repo.head
+
+    def tree(sha):
+        return mirror.tree_of(mirror.fetch(str(repo.path), ref=sha, auth={}))
+
+    def run(change, *, on=start, verdict=Verdict.PASSED, status=RunStatus.PROPOSED, context="E: boom", number=1):
+        repo.git("checkout", "--quiet", "--detach", on)
+        base, head = tree(on), tree(repo.commit(change))
+        made = store.create(Job(repo="a/b", context=context))
+        findings = () if verdict is Verdict.PASSED else (Finding(rule="x.y", verdict=verdict, message="not so"),)
+        report = Report(verdict=verdict, findings=findings, patch=read_patch(mirror, base, head))
+        pull = PullRequest(repo="a/b", number=number, url=f"https://x/{number}", branch="b", base="main", head_sha="0")
+        return store.update(
+            made.id,
+            base=Base(repo="a/b", forge="a/b", remote="r", ref="main", sha=on, tree=base),
+            report=report,
+            proposed=report,
+            pull=pull,
+            status=status,
+        )
+
+    return SimpleNamespace(house=house, repo=repo, run=run, start=start)
+
+
+def known(world, run, *, number=1, policy=POLICY):
+    return memory.known(world.house, run, run.report.patch.head_tree, number, policy)
+
+
+CHANGE = {"n.txt": NUMBERS.replace("15\n", "fifteen\n")}
+
+
+@pytest.mark.parametrize("outcome", ["closed", "reverted"])
+def test_what_a_person_closed_or_production_took_back_is_not_proposed_again(world, outcome):
+    first = world.run(CHANGE)
+    assert known(world, first) == ()
+    memory.remember_end(world.house, first, outcome, "we do not want it")
+    moved = world.repo.commit({"n.txt": "0\n" + NUMBERS})
+    again = world.run({"n.txt": "0\n" + CHANGE["n.txt"]}, on=moved, context="another error")
+    (finding,) = known(world, again)
+    assert (finding.rule, finding.verdict) == ("memory.known", Verdict.FAILED)
+    assert "https://x/1" in finding.message
+    assert "we do not want it" in finding.message
+    assert known(world, world.run({"n.txt": NUMBERS.replace("15\n", "XV\n")})) == ()
+
+
+def test_a_refusal_is_known_for_the_same_question_only(world):
+    first = world.run(CHANGE, verdict=Verdict.FAILED)
+    memory.remember_refusal(world.house, first, 1, first.report, POLICY)
+    (finding,) = known(world, world.run(CHANGE))
+    assert "x.y: not so" in finding.message
+    assert known(world, first, number=1) == ()
+    assert "attempt 1 of this run" in known(world, first, number=2)[0].message
+    assert known(world, world.run(CHANGE, context="E: another")) == ()
+    assert known(world, world.run(CHANGE), policy=POLICY.model_copy(update={"attempts": 1})) == ()
+
+
+@pytest.mark.parametrize("verdict", [Verdict.PASSED, Verdict.ERROR, Verdict.INCONCLUSIVE])
+def test_only_a_no_is_remembered(world, verdict):
+    first = world.run(CHANGE, verdict=verdict)
+    memory.remember_refusal(world.house, first, 1, first.report, POLICY)
+    assert known(world, world.run(CHANGE)) == ()
+
+
+def test_open_pull_requests_that_touch_the_same_lines_are_named(world):
+    first = world.run(CHANGE, number=1)
+    world.run({"n.txt": NUMBERS.replace("3\n", "three\n", 1), "b.txt": "c\n"}, number=2)
+    world.run(CHANGE, number=3, status=RunStatus.CLOSED)
+    mine = world.run({"n.txt": NUMBERS.replace("15\n", "XV\n")}, number=4)
+    assert memory.neighbours(world.house, mine, mine.report) == ("https://x/1 changes the same lines of `n.txt`",)
+    assert first.id != mine.id
