@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import IO
 
 import sqlalchemy as sa
-from dbos import DBOS, DBOSClient, DBOSConfig, EnqueueOptions
+from dbos import DBOS, DBOSClient, DBOSConfig, EnqueueOptions, WorkflowStatus
 
 from runner import checkpoint, pipeline
 from runner.errors import AutomendError
@@ -97,7 +97,7 @@ class Engine:
                     wanted[workflow.workflow_id].run, RunStatus.STOPPED, "interrupted", exit_code=130
                 )
             elif workflow.status in _BROKEN:
-                words = f"the workflow {workflow.workflow_id} broke: {workflow.status}"
+                words = f"the workflow {workflow.workflow_id} broke: {_why(workflow)}"
                 self._house.store.finish(wanted[workflow.workflow_id].run, RunStatus.FAILED, words, exit_code=3)
         for name in wanted.keys() - {w.workflow_id for w in known}:
             self._enqueue(wanted[name])
@@ -284,8 +284,17 @@ def _database(url: str) -> sa.Engine:
     return engine
 
 
+def _why(workflow: WorkflowStatus) -> str:
+    """What a broken workflow died of; asked for alone, as results may be large."""
+    full = DBOS.list_workflows(workflow_ids=[workflow.workflow_id])
+    error = full[0].error if full else None
+    return f"{workflow.status} ({type(error).__name__}: {error})" if error is not None else workflow.status
+
+
 def _quiet() -> None:
-    logging.getLogger("dbos").setLevel(logging.ERROR)
+    # Its tracebacks are for those who ask (-v): a run that breaks is told in the store, and cancelling is no error.
+    asked = logging.getLogger().isEnabledFor(logging.INFO)
+    logging.getLogger("dbos").setLevel(logging.WARNING if asked else logging.CRITICAL)
 
 
 def _is_due(run: Run) -> bool:

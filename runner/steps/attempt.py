@@ -51,8 +51,9 @@ def attempt(house: House, run_id: str, number: int, agent_name: str) -> Attempt:
     try:
         tried = _work(house, run, number, agent_name, seconds)
     except ProviderError as e:
+        detail = f"{e.message} — {e.remedy}" if e.remedy else e.message
         tried = Attempt(
-            number=number, agent=agent_name, model=agent.model, outcome=Outcome.PROVIDER_DOWN, detail=e.message
+            number=number, agent=agent_name, model=agent.model, outcome=Outcome.PROVIDER_DOWN, detail=detail
         )
     others = tuple(a for a in run.attempts if a.number != number)
     house.store.update(run_id, attempts=(*others, tried))

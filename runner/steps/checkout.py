@@ -7,7 +7,7 @@ import re
 from runner import messages
 from runner.git.diff import diff_text
 from runner.git.trees import merge_trees
-from runner.model import Base, Run
+from runner.model import Base, Run, RunStatus
 from runner.project import environment_recipe
 from runner.steps.house import House, base_of, labels, tree_of
 from runner.steps.intake import may_begin
@@ -23,6 +23,8 @@ def checkout(house: House, run_id: str) -> Base:
         ForgeError: the forge failed.
     """
     run = house.store.run(run_id)
+    if run.status is RunStatus.QUEUED:
+        house.store.update(run_id, status=RunStatus.WORKING)
     place = house.locate(run.job.repo)
     may_begin(house, run, place)
     auth = house.auth(place.forge)
