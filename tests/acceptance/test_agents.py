@@ -53,7 +53,7 @@ def test_one_that_says_nothing(house, calc):
 
 
 def test_one_that_undoes_its_own_work(house, calc):
-    house.agent((write("calc.py", "x"), shell("git checkout -q calc.py; rm -rf .git"), say("Never mind.")))
+    house.agent((write("calc.py", "x\n"), shell("git checkout -q calc.py; rm -rf .git"), say("Never mind.")))
     done = job(house, calc)
     assert done.code == 1, done.err
     assert only_attempt(done)["outcome"] == "no_change"
