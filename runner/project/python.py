@@ -11,6 +11,7 @@ from runner.project.generated import BEGIN, KEEP
 from runner.project.manifest import Manifest, Read, read_manifest
 from runner.project.model import Lint
 from runner.project.pytest_config import PytestConfig, read_pytest_config
+from runner.project.steady import INSTALL as STEADY_COVERAGE
 
 MARKERS = ("pyproject.toml", "setup.py", "setup.cfg", "tox.ini", "pytest.ini", "uv.lock", "Pipfile")
 
@@ -96,7 +97,8 @@ class PythonFacts:
             steps = [f"{_INSTALL} {shlex.join(tools)}", *(f"export VIRTUAL_ENV=/opt/env {_VERSION}\n{c}" for c in own)]
         folders = ["/workspace", *(["/workspace/src"] if any(p.startswith("src/") for p in self._paths) else [])]
         last = _LAST_ON_PATH.format(shlex.join(folders))
-        return (BEGIN, "python3 -m venv /opt/env", _INSTALLER, *steps, _ONE_TEST_TIMEOUT, last, _COMPILE, KEEP)
+        ours = (_ONE_TEST_TIMEOUT, STEADY_COVERAGE, last, _COMPILE, KEEP)
+        return (BEGIN, "python3 -m venv /opt/env", _INSTALLER, *steps, *ours)
 
     def key_files(self) -> dict[str, str]:
         """Files on which the environment depends."""

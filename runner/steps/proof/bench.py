@@ -11,6 +11,7 @@ from pathlib import PurePosixPath
 from runner.git.mirror import Mirror
 from runner.git.trees import export, paths
 from runner.project import Command, Project, Pytest, restore
+from runner.project.steady import MODULE as STEADY_COVERAGE
 from runner.steps.proof.junit import JUnitError, read_junit
 from runner.steps.proof.lines import read_cobertura, read_coverage_json
 from runner.steps.proof.results import FileLines, Measurement, TestOutcome, TestResult
@@ -36,6 +37,7 @@ _COVERAGERC = f"""[run]
 source = {WORKSPACE}
 relative_files = true
 patch = subprocess
+plugins = {STEADY_COVERAGE}
 data_file = {_OURS}/data/coverage
 [report]
 ignore_errors = true

@@ -195,6 +195,23 @@ def test_a_bug_that_hangs_is_red_like_any_other(gate: Gate) -> None:
     assert report.evidence.tests.red_to_green == ("tests/test_stats.py::test_four",)
 
 
+def test_calls_that_never_end_do_not_lock_the_tests_after_them(gate: Gate) -> None:
+    gate.with_limits(wall_seconds=40.0)
+    endless = "def again(value):\n    return value\n\n\n" + FIXED.replace(
+        "    best = values[0]\n", "    best = values[0]\n    while len(values) > 4:\n        best = again(best)\n"
+    )
+    for_five = (
+        "\n\n@pytest.mark.parametrize('n', [5, 6, 7])\ndef test_many(n):\n    assert largest(range(n)) == n - 1\n"
+    )
+    last = "\n\ndef test_last():\n    assert largest([1]) == 1\n"
+    tests = TESTS + for_five + last
+    report = gate({**BASE, "tests/test_stats.py": tests}, {"stats.py": endless})
+    assert report.verdict is Verdict.FAILED
+    (green,) = (c for c in report.checks if c.name == "tests")
+    assert sorted(green.details["failed"]) == [f"tests/test_stats.py::test_many[{n}]" for n in (5, 6, 7)]
+    assert "Timeout" in str(green.details["output"])
+
+
 def test_uncovered_new_code(gate: Gate) -> None:
     more = (
         FIXED

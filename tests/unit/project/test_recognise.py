@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from runner.config import RepoConfig
 from runner.errors import ConfigError
 from runner.project import Command, Lint, Project, Pytest, for_tree, recognise
+from runner.project.steady import MODULE
 
 
 def project(files: dict[str, str], **host: Any) -> Project:
@@ -144,6 +146,25 @@ def test_options_that_keep_us_from_measuring_are_undone(
     found = project({**PYTEST, name: text})
     assert found.test == Pytest(neutral=neutral)
     assert any(c.endswith(f"pytest coverage {plugin}") for c in installs(found))
+
+
+def test_the_plugin_of_coverage_locks_as_coverage_does() -> None:
+    registry: dict[str, Any] = {}
+    (install,) = (c for c in project(PYTEST).setup if MODULE in c)
+    exec(install.partition("<<'END'\n")[2].partition("\nEND\n")[0], registry)
+
+    class Locked:
+        data_lock = threading.Lock()
+        lock_data, unlock_data = registry["_method"]("acquire"), registry["_method"]("release")
+
+    collector: Any = Locked()
+    collector.lock_data()
+    assert collector.data_lock.locked()
+    collector.unlock_data()
+    assert not collector.data_lock.locked()
+    collector.data_lock = None  # what coverage has where there are no threads
+    collector.lock_data()
+    collector.unlock_data()
 
 
 def test_shuffled_tests_are_put_in_order() -> None:
