@@ -49,10 +49,11 @@ set -eu
 root="$1"
 if [ "$4" = memory ]; then mount -t tmpfs -o size=4g,mode=0755 tmpfs "$root"; fi
 debootstrap --variant=minbase --include="$3" "$2" "$root" >&2
+mirror=$(awk '$1 == "deb" { print $2; exit }' "$root/etc/apt/sources.list")
 cat > "$root/etc/apt/sources.list" <<END
-deb http://deb.debian.org/debian $2 main
-deb http://deb.debian.org/debian $2-updates main
-deb http://security.debian.org/debian-security $2-security main
+deb $mirror $2 main
+deb $mirror $2-updates main
+deb ${mirror%/debian}/debian-security $2-security main
 END
 rm -rf "$root"/var/cache/apt/* "$root"/var/lib/apt/lists/* "$root"/var/log/*
 rm -rf "$root"/usr/share/man/* "$root"/usr/share/info/* "$root"/usr/share/locale/*
