@@ -95,7 +95,8 @@ class _Reader:
             case "function_declaration":
                 self._function(node, scope, body)
             case "member_expression":
-                self._claim(node, scope, body)
+                if not self._claim(node, scope, body):
+                    self._children(node, scope, body)
             case _:
                 self._children(node, scope, body)
 
@@ -107,7 +108,7 @@ class _Reader:
         titled = bool(given) and (string(given[0]) is not None or given[0].type in ("identifier", "binary_expression"))
         if head in _SUITES and function is not None and titled:
             self._suite(node, chain, given, function, scope)
-        elif titled and (head in _TESTS or (len(chain) > 1 and chain[-1] == "test")) and chain[-1] != "each":
+        elif titled and (head in _TESTS or (len(chain) > 1 and chain[-1] == "test")) and not _rows(node, chain):
             self._test(node, chain, given, function, scope)
         elif head in _HOOKS and function is not None and body is None:
             self.fixtures[f"{scope.prefix}{head}:{len(self.fixtures)}"] = Definition(line(node), text(node))
@@ -240,6 +241,12 @@ class _Reader:
                 shown = (node.text or b"").decode("utf-8", "replace")
                 found = Inside(tuple(inside.claims))
                 self.tests[name] = Test(name, line(node), shown, lambda: found, helper=True)
+
+
+def _rows(node: Node, chain: list[str]) -> bool:
+    """Whether this is the inner call of `test.each(rows)("title", …)`."""
+    inner = callee(node)
+    return inner is not None and inner.type == "member_expression" and chain[-1] == "each"
 
 
 def _ends(node: Node) -> bool:

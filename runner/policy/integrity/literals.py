@@ -56,12 +56,14 @@ def special_cases(sides: Sides) -> Iterator[Seen]:
 def _literals(source: str) -> Iterator[str]:
     """Literals of a test's text, in Python's or JavaScript's form."""
     try:
-        tree: ast.AST = ast.parse(source)
+        yield from _python_literals(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         root, _ = javascript_tree(source.encode("utf-8", "replace"), ".ts")
         yield from (_form(text(n)) for n in walk(root) if n.type in ("string", "number", "template_string"))
-        return
-    for node in ast.walk(tree):
+
+
+def _python_literals(source: str) -> Iterator[str]:
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, (ast.Constant, ast.UnaryOp, ast.Tuple, ast.List)) and constant(node):
             yield ast.unparse(node)
 
@@ -151,9 +153,9 @@ def _judged(
     if not known or len(known) < len(compared):
         return
     telling = [c for c in known if c not in _TRIVIAL]
-    if not telling and len(known) < 2:  # noqa: PLR2004 - one trivial value tells nothing
+    if not telling and sum(c.lstrip("-").isdigit() for c in known) < 2:  # noqa: PLR2004 - one zero tells nothing
         return
-    number = any(c.lstrip("-")[:1].isdigit() or c[:1] in "([" for c in telling) or len(known) > 1
+    number = any(c.lstrip("-")[:1].isdigit() or c[:1] in "([" for c in telling) or not telling
     tells = answer in expected or _form(answer) in expected
     same_words = not number and answer.strip("'\"").casefold()[:_LONG] == known[0].strip("'\"").casefold()[:_LONG]
     grave = tells and (number or answer not in _TRIVIAL) and not same_words

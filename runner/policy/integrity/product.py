@@ -73,8 +73,18 @@ Find = Callable[[bytes, str, frozenset[int] | None], list[Trace]]
 
 def traced(changes: Iterable[Change], find: Find, remedy: str) -> Iterator[Seen]:
     """What the heads of some files do that their bases did not, on lines that the patch adds."""
-    given = [c for c in changes if c.added]
-    found = [(c, t) for c in given if c.after is not None for t in find(c.after, c.path, c.added)]
+    given = list(changes)
+    try:
+        yield from _traced(given, find, remedy)
+    except RecursionError:
+        for change in given:
+            message = f"{change.path} or a file changed with it is nested too deeply to be read"
+            yield Seen("cheating.unreadable", message, "write it with less nesting", change.path)
+
+
+def _traced(changes: Iterable[Change], find: Find, remedy: str) -> Iterator[Seen]:
+    given = list(changes)
+    found = [(c, t) for c in given if c.added and c.after is not None for t in find(c.after, c.path, c.added)]
     if not found:
         return
     known = Counter((t.rule, t.text) for c in given if c.before is not None for t in find(c.before, c.old_path, None))

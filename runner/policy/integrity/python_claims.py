@@ -123,7 +123,11 @@ def _compared(left: ast.expr, op: ast.cmpop, right: ast.expr) -> bool | None:
     if isinstance(op, ast.GtE) and last(left) == "len" and isinstance(right, ast.Constant) and right.value == 0:
         return True
     same = not isinstance(left, ast.Constant) and ast.dump(left) == ast.dump(right)
-    if same and isinstance(op, (ast.Eq, ast.Is, ast.LtE, ast.GtE)):
+    if (
+        same
+        and not any(isinstance(n, ast.Call) for n in ast.walk(left))
+        and isinstance(op, (ast.Eq, ast.Is, ast.LtE, ast.GtE))
+    ):
         return True
     return None
 
@@ -184,7 +188,9 @@ def held(kind: str, left: ast.expr, right: ast.expr, text: str, line: int, *, ne
         left, right, kind = right, left, _MIRROR.get(kind, kind)
     subject, expected = ast.unparse(left), ast.unparse(right)
     if subject == expected and kind in ("==", "is", "<=", ">=", "~=", "count") and not negated:
-        return Claim(text, line, subject, Strength.NOTHING, "always true")
+        # Two calls may well differ: that equal things are equal is a claim, if a weak one.
+        calls = any(isinstance(n, ast.Call) for n in ast.walk(left))
+        return Claim(text, line, subject, Strength.TRUTHY if calls else Strength.NOTHING, "equal to itself")
     loose = 0.0
     strength = Strength.PARTIAL
     if kind in ("==", "is"):
@@ -302,4 +308,5 @@ def of_raises(node: ast.Call, line: int, body: str) -> Claim:
         strength = Strength.PARTIAL if pattern else Strength.PRESENCE
     expected = f"{' | '.join(sorted(wanted))}{f' match {pattern}' if pattern else ''}"
     text = f"{ast.unparse(node)}: {body}" if body else ast.unparse(node)
-    return Claim(text, line, subject, strength, "raises", expected, tolerance=float(len(wanted)))
+    kind = "warns" if "arn" in name or name == "deprecated_call" else "raises"
+    return Claim(text, line, subject, strength, kind, expected, tolerance=float(len(wanted)))

@@ -34,15 +34,16 @@ def seen_in_tests(case: Case) -> tuple[Seen, ...]:
     """What a patch does to the tests, whatever the policy says of it."""
     sides = Sides(case)
     matched = match(sides.base_tests, sides.head_tests)
+    removed = removed_from_product(sides)
     return _told_once(
         [
             *unreadable(sides),
-            *deleted(sides, matched, removed_from_product(sides)),
+            *deleted(sides, matched, removed),
             *hollowed(sides, matched),
             *weakened(sides, matched),
             *fresh(matched),
             *stand_ins(matched.pairs, matched.fresh, defined_in_product(sides)),
-            *shadowed(sides.base_tests, sides.head_tests),
+            *shadowed(sides.base_tests, sides.head_tests, removed),
             *fixtures(sides.base_tests, sides.head_tests),
             *switches(sides.base_tests, sides.head_tests),
             *configuration(sides),

@@ -6,9 +6,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from runner.policy.integrity.matching import At, Matched, Pair
-from runner.policy.integrity.model import Strength, TestFile, shown
+from runner.policy.integrity.model import Strength, Test, TestFile, shown
 from runner.policy.integrity.sides import Seen, Sides
-from runner.policy.integrity.weakened import counts
+from runner.policy.integrity.weakened import ORDINARY, counts
 
 _MOST_TOLD = 8
 _GRAVE_SWITCHES = (
@@ -49,16 +49,31 @@ def deleted(sides: Sides, matched: Matched, removed_names: frozenset[str]) -> It
             continue
         of_removed = bool({*test.inside.calls, *_words(test.text)} & removed_names)
         why = ", with what it tested" if of_removed else ""
+        heir = _heir(test, matched.fresh) if sides.product_changed and not of_removed else None
+        if heir is not None:
+            why = f"; {heir.test.name}, which is new, calls the same"
         yield Seen(
             "tests.deleted",
             f"{path}::{test.name} is gone{why}",
             "put the test back; if what it tested is meant to go, a person must say so",
             path,
-            grave=not of_removed,
+            grave=not of_removed and heir is None,
         )
     for path, count in told.items():
         if count > _MOST_TOLD:
             yield Seen("tests.deleted", f"{count - _MOST_TOLD} more tests of {path} are gone", "put them back", path)
+
+
+def _heir(test: Test, new: tuple[At, ...]) -> At | None:
+    """A new test that calls most of what this one called, and asserts at least as firmly."""
+    called = test.inside.calls - ORDINARY
+    firmest = max((c.strength for c in test.made), default=Strength.TRUTHY)
+    for at in new:
+        shared = called & at.test.inside.calls
+        firm = max((c.strength for c in at.test.made), default=Strength.NOTHING) >= firmest
+        if firm and counts(at.test) and called and 2 * len(shared) >= len(called):
+            return at
+    return None
 
 
 def hollowed(sides: Sides, matched: Matched) -> Iterator[Seen]:
@@ -115,13 +130,17 @@ def stand_ins(pairs: tuple[Pair, ...], fresh_tests: tuple[At, ...], product: Map
                 yield Seen("tests.mocked", message, remedy, path, mark.line, grave and (path, test.name) in before)
 
 
-def shadowed(base: Mapping[str, TestFile], head: Mapping[str, TestFile]) -> Iterator[Seen]:
-    """Names that a test file imported, and now defines itself."""
+def shadowed(
+    base: Mapping[str, TestFile], head: Mapping[str, TestFile], removed_names: frozenset[str]
+) -> Iterator[Seen]:
+    """Names that a test file imported, and now defines itself, though the product still has them."""
     for path, file in head.items():
         before = base.get(path)
         if before is None or file.problem:
             continue
-        for name in sorted((before.imports - file.imports) & file.defines.keys() - before.defines.keys()):
+        for name in sorted(
+            (before.imports - file.imports) & file.defines.keys() - before.defines.keys() - removed_names
+        ):
             yield Seen(
                 "tests.mocked",
                 f"{path} imported `{name}`, and now makes one of its own to test",

@@ -15,6 +15,8 @@ FUNCTIONS = frozenset({
     "generator_function_declaration", "function",
 })  # fmt: skip
 _LITERALS = frozenset({"string", "number", "true", "false", "null", "undefined", "regex"})
+_LONGEST = 4000
+_LONGEST_CHAIN = 40
 _FALSE = frozenset({"false", "null", "undefined", "0", "''", '""', "NaN", "!1", "!true", "void 0"})
 _TRUE = frozenset({"true", "!0", "1", "!false"})
 
@@ -54,8 +56,13 @@ def _broken(root: Node) -> int:
 
 
 def text(node: Node | None) -> str:
-    """A node's source on one line."""
-    return " ".join((node.text or b"").decode("utf-8", "replace").split()) if node is not None else ""
+    """A node's source on one line; of a very long one, its beginning and its length."""
+    if node is None:
+        return ""
+    source = node.text or b""
+    whole = source[:_LONGEST].decode("utf-8", "replace")
+    more = f"… {len(source)}" if len(source) > _LONGEST else ""
+    return " ".join(whole.split()) + more
 
 
 def line(node: Node) -> int:
@@ -86,9 +93,9 @@ def arguments(node: Node) -> list[Node]:
 
 
 def names(node: Node | None) -> list[str]:
-    """`a.b.c`, `a.b(...).c` and `a['b'].c` as [a, b, c]."""
+    """`a.b.c`, `a.b(...).c` and `a['b'].c` as [a, b, c]; of a very long chain, its end."""
     found: list[str] = []
-    while node is not None:
+    while node is not None and len(found) < _LONGEST_CHAIN:
         if node.type == "member_expression":
             found.append(text(node.child_by_field_name("property")))
             node = node.child_by_field_name("object")

@@ -77,7 +77,7 @@ class _Comparison:
             if not why and any(c.strength is Strength.NOTHING for c in head.claims):
                 hollow = next(c for c in head.claims if c.strength is Strength.NOTHING)
                 why = f": `{shown(hollow.text)}` holds whatever the code does"
-            other = bool(head.inside.calls - base.inside.calls - _BUILTINS) and not head.claims
+            other = bool(head.inside.calls - base.inside.calls - ORDINARY) and not head.claims
             moved = all(self._surplus[c.key] > 0 for c in base.made)
             yield self._seen("tests.emptied", f"{head.name} asserts nothing any more{why}", grave=not (other or moved))
         elif base.inside.calls and not head.inside.calls and not head.made:
@@ -120,13 +120,20 @@ class _Comparison:
         why = _weaker(old, new)
         if why:
             minor = old.expected in ("True", "False") and new.kind == "truth"
-            yield self._seen("tests.weakened", f"{both}: {why}", new.line, grave=not minor)
+            yield self._seen("tests.weakened", f"{both}: {why}", new.line, grave=not (minor or self._made_up_for()))
         elif old.negated != new.negated or old.expected != new.expected or old.kind != new.kind:
             flipped = old.negated != new.negated or (old.expected, new.expected) in _FLIPS
             what = "the opposite is expected" if flipped else "another outcome is expected"
             unfounded = self._sides.fixes and not self._sides.product_changed
             reason = ", and no code that is not a test changed" if unfounded else ""
             yield self._seen("tests.expectations", f"{both}: {what}{reason}", new.line, grave=unfounded)
+
+    def _made_up_for(self) -> bool:
+        """Whether the code changed, and the test makes as many firm claims as it did."""
+        if not self._sides.product_changed:
+            return False
+        before, after = (sum(c.strength >= Strength.CLOSE for c in t.made) for t in (self._base, self._head))
+        return after >= before > 1
 
     def _removed(self, removed: list[Claim], added: list[Claim]) -> Iterator[Seen]:
         real = [c for c in added if c.strength > Strength.NOTHING]
@@ -150,7 +157,8 @@ class _Comparison:
                 grave=False,
             )
             return
-        rewritten = bool(self._new_lines()) and not weaker
+        quieter = self._sides.product_changed and all(c.kind == "warns" for c in missing)
+        rewritten = quieter or (bool(self._new_lines()) and not weaker)
         texts = "; ".join(f"`{shown(c.text, 100)}`" for c in missing[:3])
         more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""  # noqa: PLR2004
         verb = "gave way to weaker ones" if weaker else "were removed"
@@ -191,7 +199,10 @@ class _Comparison:
         return Seen(rule, message, remedy, self._path, line or self._head.line, grave)
 
 
-_BUILTINS = frozenset({"print", "repr", "str", "len", "list", "dict", "tuple", "set", "int", "bool", "log", "info", ""})
+# Calls that say nothing of what a test is about.
+ORDINARY = frozenset(
+    {"print", "repr", "str", "len", "list", "dict", "tuple", "set", "int", "bool", "log", "info", "raises", "open", ""}
+)
 
 
 def _excess(claims: list[Claim] | tuple[Claim, ...], known: Counter[tuple[object, ...]]) -> list[Claim]:
@@ -218,7 +229,7 @@ def _weaker(old: Claim, new: Claim) -> str:
     """Why `new` rules out less than `old`; empty where it does not."""
     if new.strength is Strength.NOTHING:
         return "it holds whatever the code does"
-    if old.kind == new.kind == "raises":
+    if old.kind == new.kind and old.kind in ("raises", "warns"):
         return _wider(old, new)
     flipped = old.negated != new.negated and (old.kind, old.expected) == (new.kind, new.expected)
     if old.kind == new.kind and old.negated == new.negated and new.tolerance > old.tolerance:

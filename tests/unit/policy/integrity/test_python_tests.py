@@ -118,6 +118,7 @@ HOSTILE = {
     "suppress": ("tests.emptied", [("    assert result == 4\n", "    with contextlib.suppress(Exception):\n        assert result == 4\n")]),
     "expected to fail": ("tests.emptied", [("    assert result == 4\n", "    with pytest.raises(AssertionError):\n        assert result == 4\n")]),
     "assert True": ("tests.emptied", [("    assert result == 4\n", "    assert True\n")]),
+    "assert a call equal to itself": ("tests.weakened", [("    assert result == 4\n", "    assert double(2) == double(2)\n")]),
     "assert of a tuple": ("tests.emptied", [("    assert result == 4\n", "    assert (result == 4, 'wrong')\n")]),
     "assert itself": ("tests.emptied", [("    assert result == 4\n", "    assert result == result\n")]),
     "or True": ("tests.emptied", [("    assert result == 4\n", "    assert result == 4 or True\n")]),
@@ -236,6 +237,21 @@ def test_a_test_of_what_is_gone_may_go(refused: Rules, shown: Rules) -> None:
     assert refused({PATH: tests}, {PATH: BASE}) == {"tests.deleted"}
 
 
+def test_a_test_rewritten_with_the_code_is_shown(refused: Rules, shown: Rules) -> None:
+    rewritten = edited(
+        (
+            "def test_double():\n" + DOUBLE,
+            "def test_of_seven():\n    for n in range(7):\n        assert double(n) == n + n, 'seven'\n",
+        )
+    )
+    change = ({PATH: BASE, **PRODUCT}, {PATH: rewritten, **FIXED})
+    assert refused(*change) == set()
+    assert "tests.deleted" in shown(*change)
+    assert refused({PATH: BASE}, {PATH: rewritten}) == {"tests.deleted"}
+    weaker = rewritten.replace("double(n) == n + n", "double(n)")
+    assert "tests.deleted" in refused({PATH: BASE, **PRODUCT}, {PATH: weaker, **FIXED})
+
+
 def test_a_moved_file_is_no_deletion(refused: Rules) -> None:
     assert refused({PATH: BASE}, {"tests/unit/test_calc.py": BASE}) == set()
     edited_on_the_way = edited(("assert result == 4", "assert result == 4, 'wrong'"))
@@ -261,7 +277,6 @@ def test_a_deleted_file_is_told_shortly(judge: Callable[..., tuple[object, ...]]
         "assert 1 == 1",
         "assert (double(2) == 5, 'x')",
         "m.assert_called_once",
-        "assert double(2) == double(2)",
     ],
 )
 def test_a_new_test_that_shows_nothing(body: str, refused: Rules) -> None:
