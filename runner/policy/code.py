@@ -126,14 +126,16 @@ def _tops(case: Case) -> Iterator[str]:
 
 def _local(where: str) -> bool:
     found = _HOST.match(where)
-    host = found[1].strip("[]").lower() if found is not None else ""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return address.is_loopback or address.is_unspecified
+    hosts = [where.lower(), found[1].strip("[]").lower() if found is not None else ""]
+    for host in hosts:
+        if host == "localhost" or host.endswith(".localhost"):
+            return True
+        try:
+            address = ipaddress.ip_address(host)
+        except ValueError:
+            continue
+        return address.is_loopback or address.is_unspecified
+    return False
 
 
 def _unreadable(policy: Policy, case: Case) -> Iterator[Finding]:

@@ -133,8 +133,12 @@ _TOKENS: tuple[tuple[str, str, re.Pattern[str]], ...] = (
     ("tls", "rejectUnauthorized: false", re.compile(
         r"\brejectUnauthorized\s*:\s*false\b|NODE_TLS_REJECT_UNAUTHORIZED"
     )),
-    ("computed_import", "require of a computed name", re.compile(_GLOBAL + r"require\s*\(\s*(?![\"'`\s)])")),
-    ("computed_import", "import of a computed name", re.compile(r"(?<![\w$.])import\s*\(\s*(?![\"'`\s)])")),
+    ("computed_import", "require of a computed name", re.compile(
+        _GLOBAL + r"require\s*\(\s*(?:(?![\"'`\s)])|([\"'`]) *(?:\1\s*\+|\$\{))"
+    )),
+    ("computed_import", "import of a computed name", re.compile(
+        r"(?<![\w$.])import\s*\(\s*(?:(?![\"'`\s)])|([\"'`]) *(?:\1\s*\+|\$\{))"
+    )),
     ("decoded", "code that was decoded", re.compile(
         _GLOBAL + r"(?:eval|Function)\s*\([^;\n]{0,300}\b(?:atob|Buffer\s*\.\s*from|fromCharCode|unescape)\s*\("
     )),

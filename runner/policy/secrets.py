@@ -13,7 +13,7 @@ from functools import cache
 from detect_secrets.plugins.artifactory import ArtifactoryDetector
 from detect_secrets.plugins.aws import AWSKeyDetector
 from detect_secrets.plugins.azure_storage_key import AzureStorageKeyDetector
-from detect_secrets.plugins.base import BasePlugin
+from detect_secrets.plugins.base import BasePlugin, RegexBasedDetector
 from detect_secrets.plugins.basic_auth import BasicAuthDetector
 from detect_secrets.plugins.cloudant import CloudantDetector
 from detect_secrets.plugins.discord import DiscordBotTokenDetector
@@ -48,7 +48,7 @@ _WORTH_A_LOOK = re.compile(
     r"|(?:key|pass|pwd|secret|token|cred|auth)\w{0,30}[\"'\]]?\s*(?::|=)",
     re.IGNORECASE,
 )
-_KNOWN: tuple[type[BasePlugin], ...] = (
+_KNOWN: tuple[type[RegexBasedDetector], ...] = (
     ArtifactoryDetector, AWSKeyDetector, AzureStorageKeyDetector, CloudantDetector, DiscordBotTokenDetector,
     GitHubTokenDetector, GitLabTokenDetector, MailchimpDetector, NpmDetector, OpenAIDetector, PypiTokenDetector,
     SendGridDetector, SlackDetector, SquareOAuthDetector, StripeDetector, TelegramBotTokenDetector, TwilioKeyDetector,
@@ -93,7 +93,7 @@ class _Entropy:
 
 
 @cache
-def _known() -> tuple[BasePlugin, ...]:
+def _known() -> tuple[RegexBasedDetector, ...]:
     return tuple(plugin() for plugin in _KNOWN)
 
 
@@ -148,7 +148,8 @@ def _in(text: str, path: str) -> Iterator[tuple[str, str, str]]:
     if (key := _PRIVATE.search(text)) is not None:
         yield "private_key", "private key", key[0] + path
         return
-    sure = [(str(plugin.secret_type), value) for plugin in _known() for value in plugin.analyze_string(text)]
+    # Whole matches: what `analyze_string` gives is, for some, only the prefix that names the kind.
+    sure = [(str(p.secret_type), m[0]) for p in _known() for pattern in p.denylist for m in pattern.finditer(text)]
     sure += [(kind, found[0]) for kind, pattern in _ALSO_KNOWN for found in pattern.finditer(text)]
     for kind, value in sure:
         yield ("unsure" if _PLAINLY_EXAMPLE.search(value) else "token"), kind, value

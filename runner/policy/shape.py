@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from runner.model import FileChange, Finding, Verdict
 from runner.policy.case import Case, Family, Rule, consequence
 from runner.policy.globs import Globs
+from runner.policy.languages import CODE
 from runner.policy.python_uses import UnreadableError, parsed
 from runner.policy.schema import Policy
 
-_HEAD = 4096
+_HEAD = 1024
 _SAYS_SO = re.compile(
     rb"@generated\b|\bDO NOT (?:EDIT|MODIFY)\b|\b(?:code|file|automatically|auto-?) ?generated (?:by|from|using|with)\b"
     rb"|\bthis (?:file|code) (?:is|was|has been) (?:auto-?|automatically )?generated\b",
@@ -107,7 +108,8 @@ def _generated(policy: Policy, case: Case) -> Iterator[Finding]:
         if file.status == "D" or file.path in case.moved:
             continue
         pattern = globs.which(file.path)
-        says = _SAYS_SO.search((case.after(file) or b"")[:_HEAD]) if pattern is None else None
+        head = (case.after(file) or b"")[:_HEAD] if pattern is None and file.path in CODE else b""
+        says = _SAYS_SO.search(head)
         if pattern is not None or says is not None:
             why = f"`{pattern}`" if pattern is not None else "it says so at its top"
             yield from consequence(
