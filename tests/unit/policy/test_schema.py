@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from runner.errors import ConfigError
 from runner.model import Goal
-from runner.policy.schema import Action, Policy, Table, known, load_policy
+from runner.policy.globs import Globs
+from runner.policy.schema import Action, Direction, Policy, Table, known, load_policy
 
 DEFAULT = load_policy("default")
 
@@ -128,25 +129,112 @@ def test_a_list_of_allowed_paths_can_only_be_narrowed() -> None:
             host.tighten({"paths": {"allowed": looser}})
 
 
-@given(st.integers(0, 30), st.integers(0, 1000), st.floats(0, 100), st.lists(st.sampled_from("abc")), st.booleans())
-def test_whatever_a_repository_says_the_host_is_the_floor(
-    max_files: int, lines: int, changed: float, globs: list[str], red: bool
-) -> None:
-    table = {
-        "size": {"max_files": max_files, "max_changed_lines": lines},
-        "coverage": {"min_changed": changed},
-        "paths": {"protected": globs},
-        "tests": {"red_green": red},
-    }
+def _fields(table: type[Table]) -> list[tuple[tuple[str, ...], Direction, Any]]:
+    """(keys, direction, type) of every value of a policy."""
+    found: list[tuple[tuple[str, ...], Direction, Any]] = []
+    for name, field in table.model_fields.items():
+        inner = field.annotation
+        if isinstance(inner, type) and issubclass(inner, Table):
+            found += [((name, *path), way, kind) for path, way, kind in _fields(inner)]
+        else:
+            way = next(m for m in field.metadata if isinstance(m, Direction))
+            found.append(((name,), way, inner))
+    return found
+
+
+FIELDS = _fields(Policy)
+STRICTNESS = [Action.ALLOW, Action.REVIEW, Action.BLOCK]
+
+
+def _value_of(policy: Policy, path: tuple[str, ...]) -> Any:
+    value: Any = policy
+    for key in path:
+        value = getattr(value, key)
+    return value
+
+
+def _wish(kind: Any) -> st.SearchStrategy[Any]:
+    if kind is Action:
+        return st.sampled_from([a.value for a in Action])
+    if kind in (bool, int, float, str):
+        return {bool: st.booleans(), int: st.integers(-1, 10**7), float: st.floats(-1, 101), str: st.text()}[kind]
+    return st.lists(st.sampled_from(["src/**", "docs/**", "*", "!src/**", "", "CODEOWNERS"]))
+
+
+def _looser(way: Direction, host: Any, now: Any) -> bool:
+    return {
+        Direction.LOWER: lambda: now > host,
+        Direction.HIGHER: lambda: now < host,
+        Direction.GROWS: lambda: not set(now) >= set(host),
+        Direction.NARROWS: lambda: bool(host) and (not now or not set(now) <= set(host)),
+        Direction.STRICTER: lambda: STRICTNESS.index(now) < STRICTNESS.index(host),
+        Direction.ON: lambda: host and not now,
+        Direction.FIXED: lambda: host != now,
+    }[way]()
+
+
+@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+@given(st.data())
+def test_whatever_a_repository_says_the_host_is_the_floor(data: st.DataObject) -> None:
+    host = load_policy(data.draw(st.sampled_from(known())))
+    table: dict[str, Any] = {}
+    for path, _, kind in data.draw(st.lists(st.sampled_from(FIELDS), max_size=4)):
+        at = table
+        for key in path[:-1]:
+            at = at.setdefault(key, {})
+        at[path[-1]] = data.draw(_wish(kind))
     try:
-        tight = DEFAULT.tighten(table)
+        tight = host.tighten(table)
     except ConfigError:
-        return
-    assert tight.size.max_files <= DEFAULT.size.max_files
-    assert tight.size.max_changed_lines <= DEFAULT.size.max_changed_lines
-    assert tight.coverage.min_changed >= DEFAULT.coverage.min_changed
-    assert set(tight.paths.protected) >= set(DEFAULT.paths.protected)
-    assert tight.tests.red_green
+        return  # refused, with the key's name
+    for path, way, _ in FIELDS:
+        assert not _looser(way, _value_of(host, path), _value_of(tight, path)), path
+
+
+@given(st.data())
+def test_what_is_stricter_is_taken(data: st.DataObject) -> None:
+    path, _, _ = data.draw(st.sampled_from([f for f in FIELDS if f[1] is Direction.STRICTER]))
+    tight = DEFAULT.tighten({path[0]: {path[1]: "block"}})
+    assert _value_of(tight, path) is Action.BLOCK
+
+
+def test_a_repository_cannot_extend() -> None:
+    with pytest.raises(ConfigError, match="extends"):
+        DEFAULT.tighten({"extends": "docs-only"})
+
+
+def test_a_policy_extends_another(tmp_path: Path) -> None:
+    house = tmp_path / "house.toml"
+    house.write_text("extends = 'strict'\n[size]\nmax_files = 7\n")
+    team = tmp_path / "teams" / "team.toml"
+    team.parent.mkdir()
+    team.write_text("extends = '../house.toml'\n[land]\napprovals = 3\n")
+    policy = load_policy(str(team))
+    assert (policy.name, policy.size.max_files, policy.land.approvals) == ("team", 7, 3)
+    assert policy.code.shell is Action.BLOCK
+    assert policy.size.max_changed_lines == load_policy("strict").size.max_changed_lines
+
+
+@pytest.mark.parametrize("under", ["'b.toml'", "'nobody'", "3", "'a.toml'"])
+def test_a_chain_without_an_end_is_refused(tmp_path: Path, under: str) -> None:
+    (tmp_path / "a.toml").write_text(f"extends = {under}\n")
+    (tmp_path / "b.toml").write_text("extends = 'a.toml'\n")
+    with pytest.raises(ConfigError) as caught:
+        load_policy(str(tmp_path / "a.toml"))
+    assert caught.value.remedy
+
+
+@pytest.mark.parametrize("path", [f[0] for f in FIELDS if f[1] is not Direction.FIXED], ids=".".join)
+def test_strict_is_nowhere_looser_than_default(path: tuple[str, ...]) -> None:
+    way = next(w for p, w, _ in FIELDS if p == path)
+    assert not _looser(way, _value_of(DEFAULT, path), _value_of(load_policy("strict"), path))
+
+
+def test_the_built_in_policies() -> None:
+    assert known() == ["default", "dependencies", "docs-only", "strict"]
+    assert all(load_policy(name).name == name for name in known())
+    assert "docs/conf.py" not in Globs(load_policy("docs-only").paths.allowed)
+    assert all(path in Globs(load_policy("docs-only").paths.allowed) for path in ("README.md", "docs/a/b.rst"))
 
 
 def test_every_value_has_a_direction_and_a_description() -> None:
