@@ -53,7 +53,7 @@ def test_one_that_says_nothing(house, calc):
 
 
 def test_one_that_undoes_its_own_work(house, calc):
-    house.agent((write("calc.py", "x\n"), shell("git checkout -q calc.py; rm -rf .git"), say("Never mind.")))
+    house.agent((write("calc.py", "x\n"), shell("git checkout -q calc.py; mv .git /tmp/gone"), say("Never mind.")))
     done = job(house, calc)
     assert done.code == 1, done.err
     assert only_attempt(done)["outcome"] == "no_change"
@@ -110,11 +110,12 @@ def test_one_that_dies(house, calc):
 
 
 def test_one_that_leaves_a_trap_instead_of_a_repository(house, calc):
-    trap = "rm -rf .git && ln -s /etc .git && mkdir -p sub/.git && touch sub/.git/config && ln -s /etc/passwd link"
-    house.agent((shell(trap), write("calc.py", "x = 1\n"), say("Done.")))
+    trap = "mv .git /tmp/gone && ln -s /etc .git && mkdir -p sub/.git && touch sub/.git/config && ln -s /etc/passwd link"
+    house.agent((shell(trap), say("Done.")))
     done = job(house, calc)
     assert done.code == 1, done.err
     assert done.document["status"] == "refused"
+    assert ".git" in done.document["reason"]
     assert untouched(calc)
 
 
