@@ -38,6 +38,7 @@ from runner.steps.house import labels, project_of
 REPO = "acme/shop"
 BOT = "automend-bot"
 REVIEWER = "rita"
+CI_SECONDS = 60.0
 WINDOW_SECONDS = 4.0
 BASELINE_SECONDS = 2.0
 
@@ -160,7 +161,9 @@ class Stage:
         subprocess.run(
             ["sh", str(_host_files() / "stop.sh")], env=self.shop_environment(), check=False, capture_output=True
         )
+        self.hub.ci_settled(CI_SECONDS)  # a pull request of the last second has its CI still going
         self.hub.stop()
+        self.app.sandboxes.reap()
         self.app.close()
 
 
