@@ -37,6 +37,7 @@ def seen_in_tests(case: Case) -> tuple[Seen, ...]:
     removed = removed_from_product(sides)
     return _told_once(
         [
+            *_too_large(sides),
             *unreadable(sides),
             *deleted(sides, matched, removed),
             *hollowed(sides, matched),
@@ -58,6 +59,13 @@ def seen_in_code(case: Case) -> tuple[Seen, ...]:
     return _told_once([*product_cheats(sides), *javascript_cheats(sides), *special_cases(sides), *runner_tricks(sides)])
 
 
+def _too_large(sides: Sides) -> Iterator[Seen]:
+    for change in sides.too_large:
+        rule = "tests.unreadable" if sides.is_test(change.path) else "cheating.unreadable"
+        message = f"{change.path} is too large to be read, so nobody can say what changed in it"
+        yield Seen(rule, message, "keep code in files that a person could read", change.path)
+
+
 def _told_once(seen: Iterable[Seen]) -> tuple[Seen, ...]:
     """One finding for each cause: a skipped module would else be told once for each of its tests."""
     found: dict[tuple[str, str, int | None, bool], list[Seen]] = {}
@@ -76,17 +84,20 @@ def _told_once(seen: Iterable[Seen]) -> tuple[Seen, ...]:
 
 def _tests(policy: Policy, case: Case) -> Iterator[Finding]:
     for seen in seen_in_tests(case):
-        yield from _finding(seen, getattr(policy.tests, seen.rule.partition(".")[2]), policy.tests.doubtful)
+        yield from _finding(policy, seen)
 
 
 def _cheating(policy: Policy, case: Case) -> Iterator[Finding]:
     for seen in seen_in_code(case):
-        yield from _finding(seen, getattr(policy.cheating, seen.rule.partition(".")[2]), policy.cheating.doubtful)
+        yield from _finding(policy, seen)
 
 
-def _finding(seen: Seen, action: Action, doubtful: Action) -> Iterable[Finding]:
+def _finding(policy: Policy, seen: Seen) -> Iterable[Finding]:
+    table, _, key = seen.rule.partition(".")
+    said = getattr(policy, table)
+    action: Action = getattr(said, key)
     if not seen.grave:
-        action = min(action, doubtful, key=_STRICTNESS.index)
+        action = min(action, said.doubtful, key=_STRICTNESS.index)
     return consequence(action, seen.rule, seen.message, path=seen.path, line=seen.line, remedy=seen.remedy)
 
 

@@ -82,6 +82,13 @@ class Sides:
         return path in self.case.tests or path in _TESTS
 
     @cached_property
+    def too_large(self) -> tuple[Change, ...]:
+        """Changed files of languages that we know, of which one side is too large to be read."""
+        blobs = self.case.blobs
+        unread = blobs.sizes.keys() - blobs.contents.keys()
+        return tuple(c for c in self.changes if language(c.path) and unread & {c.file.old_blob, c.file.new_blob})
+
+    @cached_property
     def product_changed(self) -> bool:
         """Whether the patch changes any code that is not a test."""
         return any(not self.is_test(c.path) and PurePosixPath(c.path).suffix in _SOURCE for c in self.changes)

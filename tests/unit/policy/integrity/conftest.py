@@ -28,7 +28,7 @@ def _oid(content: bytes) -> str:
     return hashlib.sha1(content, usedforsecurity=False).hexdigest()
 
 
-def make_case(base: Files, head: Files, goal: Goal = Goal.FIX) -> Case:
+def _case(base: Files, head: Files, goal: Goal = Goal.FIX) -> Case:
     files, hunks, contents = [], [], {}
     for path in sorted({*base, *head}):
         old = _bytes(base[path]) if path in base else None
@@ -64,11 +64,17 @@ def _hunks(path: str, old: bytes, new: bytes) -> FileHunks:
 
 
 @pytest.fixture
+def make_case() -> Callable[..., Case]:
+    """(base files, head files, goal) → the patch between them."""
+    return _case
+
+
+@pytest.fixture
 def judge() -> Judge:
     """(base files, head files, goal) → the findings of the family."""
 
     def judged(base: Files, head: Files, goal: Goal = Goal.FIX) -> tuple[Finding, ...]:
-        return evaluate(load_policy("default"), make_case(base, head, goal), (INTEGRITY,))
+        return evaluate(load_policy("default"), _case(base, head, goal), (INTEGRITY,))
 
     return judged
 

@@ -5,16 +5,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from runner.model import Finding, Verdict
+from runner.policy.case import Blobs, Case
+from runner.policy.evaluate import evaluate
 from runner.policy.integrity.configuration import _reader
 from runner.policy.integrity.javascript import read_javascript
 from runner.policy.integrity.model import TestFile
 from runner.policy.integrity.python import read_python
+from runner.policy.integrity.rules import INTEGRITY
+from runner.policy.schema import load_policy
 
 Judge = Callable[..., tuple[Finding, ...]]
 
@@ -106,6 +111,15 @@ def test_deep_python_is_told_and_not_fatal(source: bytes, judge: Judge) -> None:
     found = judge({"tests/test_x.py": base, "x.py": base}, {"tests/test_x.py": source, "x.py": source})
     assert Verdict.ERROR not in {f.verdict for f in found}
     assert Verdict.FAILED in {f.verdict for f in found}
+
+
+def test_what_is_too_large_to_be_read_is_told(make_case: Callable[..., Case]) -> None:
+    case = make_case(
+        {"x.py": b"a = 1\n", "tests/test_x.py": b"b = 1\n"}, {"x.py": b"a = 2\n", "tests/test_x.py": b"b = 2\n"}
+    )
+    sizes = dict.fromkeys(case.blobs.contents, 5 << 20)
+    found = evaluate(load_policy("default"), replace(case, blobs=Blobs(sizes=sizes)), (INTEGRITY,))
+    assert {f.rule for f in found if f.verdict is Verdict.FAILED} == {"tests.unreadable", "cheating.unreadable"}
 
 
 def test_a_long_chain_is_no_error(judge: Judge) -> None:
