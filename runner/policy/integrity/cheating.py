@@ -8,7 +8,8 @@ import sys
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from runner.policy.integrity.product import Trace, is_script, product_files, python_tree, test_files, traced, unreadable
+from runner.policy.integrity.product import Trace, is_script, product_files, test_files, traced, unreadable
+from runner.policy.integrity.python import parsed
 from runner.policy.integrity.python_claims import BROAD, constant, dotted, last, truth
 from runner.policy.integrity.python_flow import FUNCTIONS
 from runner.policy.integrity.sides import Seen, Sides, touched
@@ -59,7 +60,7 @@ def runner_tricks(sides: Sides) -> Iterator[Seen]:
 
 
 def _cheats(content: bytes, path: str, lines: frozenset[int] | None, *, fixing: bool) -> list[Trace]:
-    tree = python_tree(content)[0]
+    tree = parsed(content)[0]
     if tree is None:
         return []
     imports = _imports(tree)
@@ -77,7 +78,7 @@ def _cheats(content: bytes, path: str, lines: frozenset[int] | None, *, fixing: 
 
 
 def _tricks(content: bytes, path: str, lines: frozenset[int] | None) -> list[Trace]:
-    tree = python_tree(content)[0]
+    tree = parsed(content)[0]
     if tree is None:
         return []
     imports = _imports(tree)

@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from runner.policy.integrity.model import shown
-from runner.policy.integrity.sides import Change, Seen, Sides, language
+from runner.policy.integrity.sides import Change, Seen, Sides, is_example, language
 
 _HARMLESS = frozenset({
     "markers", "minversion", "asyncio_mode", "log_cli", "log_level", "required_plugins", "console_output_style",
@@ -149,5 +149,5 @@ def excluded(sides: Sides) -> Iterator[Seen]:
                 "take the comment out, and let a test run the line",
                 change.path,
                 number,
-                grave=not _ELSEWHERE.search(around),
+                grave=not (_ELSEWHERE.search(around) or "branch" in lines[number - 1] or is_example(change.path)),
             )

@@ -10,7 +10,8 @@ from pathlib import PurePosixPath
 from tree_sitter import Node
 
 from runner.policy.integrity.model import Test
-from runner.policy.integrity.product import Trace, javascript_tree, product_files, python_tree, traced
+from runner.policy.integrity.product import Trace, javascript_tree, product_files, traced
+from runner.policy.integrity.python import parsed
 from runner.policy.integrity.python_claims import constant
 from runner.policy.integrity.sides import Seen, Sides, touched
 from runner.policy.integrity.syntax import line, literal, text, walk
@@ -83,7 +84,7 @@ def _answers(test: Test) -> Iterator[str]:
 def _in_python(
     content: bytes, path: str, lines: frozenset[int] | None, *, inputs: frozenset[str], expected: frozenset[str]
 ) -> list[Trace]:
-    tree = python_tree(content)[0]
+    tree = parsed(content)[0]
     found: list[Trace] = []
     for node in ast.walk(tree) if tree is not None else ():
         if not touched(lines, getattr(node, "lineno", 0), getattr(node, "end_lineno", 0) or 0):

@@ -32,12 +32,14 @@ class Pair:
 
 @dataclass(frozen=True)
 class Matched:
-    """All tests of the changed files. `moved_claims` are those that a test makes now, and did not make before."""
+    """All tests of the changed files. `moved_claims` are those that a test makes now, and did not make before;
+    `moved_cases`, the rows likewise."""
 
     pairs: tuple[Pair, ...]
     gone: tuple[At, ...]
     fresh: tuple[At, ...]
     moved_claims: Counter[tuple[object, ...]]
+    moved_cases: frozenset[str] = frozenset()
 
 
 def match(base: Mapping[str, TestFile], head: Mapping[str, TestFile]) -> Matched:
@@ -64,7 +66,9 @@ def match(base: Mapping[str, TestFile], head: Mapping[str, TestFile]) -> Matched
     changed = [p for p in pairs if p.base.test.text != p.head.test.text or p.base.test.off != p.head.test.off]
     more = [_claims(p.head.test) - _claims(p.base.test) for p in changed]
     surplus = sum([*more, *(_claims(at.test) for at in fresh.values())], Counter[tuple[object, ...]]())
-    return Matched(tuple(pairs), tuple(gone), tuple(fresh.values()), surplus)
+    rows = {row for p in changed for row in {*_cases(p.head.test)} - {*_cases(p.base.test)}}
+    rows |= {row for at in fresh.values() for row in _cases(at.test)}
+    return Matched(tuple(pairs), tuple(gone), tuple(fresh.values()), surplus, frozenset(rows))
 
 
 Key = tuple[str, str]
@@ -92,6 +96,10 @@ def _likeness(one: Test, other: Test) -> float:
 
 def _claims(test: Test) -> Counter[tuple[object, ...]]:
     return Counter(claim.key for claim in alive(test))
+
+
+def _cases(test: Test) -> tuple[str, ...]:
+    return test.inside.cases or ()
 
 
 def alive(test: Test) -> tuple[Claim, ...]:

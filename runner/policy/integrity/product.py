@@ -14,7 +14,7 @@ from tree_sitter import Node
 from runner.policy.integrity.model import shown
 from runner.policy.integrity.python import parsed
 from runner.policy.integrity.python_flow import FUNCTIONS
-from runner.policy.integrity.sides import Change, Seen, Sides, language, touched
+from runner.policy.integrity.sides import Change, Seen, Sides, is_example, language, touched
 from runner.policy.integrity.syntax import parse, text, walk
 
 _SCRIPTS = frozenset(
@@ -32,12 +32,6 @@ class Trace:
     line: int
     message: str
     grave: bool = True
-
-
-@lru_cache(maxsize=256)
-def python_tree(content: bytes) -> tuple[ast.Module | None, str]:
-    """The syntax tree of a Python file, or why there is none."""
-    return parsed(content)
 
 
 @lru_cache(maxsize=64)
@@ -95,7 +89,7 @@ def _traced(changes: Iterable[Change], find: Find, remedy: str) -> Iterator[Seen
             known[trace.rule, trace.text] -= 1  # it stood elsewhere before, and stands there no more
             continue
         message = f"{trace.message}: `{shown(trace.text)}`"
-        yield Seen(trace.rule, message, remedy, change.path, trace.line, trace.grave)
+        yield Seen(trace.rule, message, remedy, change.path, trace.line, trace.grave and not is_example(change.path))
 
 
 def unreadable(sides: Sides) -> Iterator[Seen]:
@@ -118,7 +112,7 @@ def unreadable(sides: Sides) -> Iterator[Seen]:
 def _problem(content: bytes, path: str) -> str:
     match language(path):
         case "python":
-            return python_tree(content)[1]
+            return parsed(content)[1]
         case "javascript":
             return javascript_tree(content, PurePosixPath(path).suffix)[1]
         case _:
@@ -129,7 +123,7 @@ def defined_in_product(sides: Sides) -> Mapping[str, int]:
     """Functions and classes of the product that the patch changes; of JavaScript, the modules, too."""
     found: dict[str, int] = {}
     for change in product_files(sides, "python"):
-        tree = python_tree(change.after)[0] if change.after is not None else None
+        tree = parsed(change.after)[0] if change.after is not None else None
         for node in ast.walk(tree) if tree is not None else ():
             if isinstance(node, (*FUNCTIONS, ast.ClassDef)):
                 end = node.end_lineno or node.lineno
@@ -147,7 +141,7 @@ def removed_from_product(sides: Sides) -> frozenset[str]:
     after: set[str] = set()
     for change in product_files(sides, "python"):
         for content, names in ((change.before, before), (change.after, after)):
-            tree = python_tree(content)[0] if content is not None else None
+            tree = parsed(content)[0] if content is not None else None
             nodes = ast.walk(tree) if tree is not None else ()
             names.update(n.name for n in nodes if isinstance(n, (*FUNCTIONS, ast.ClassDef)))
     for change in product_files(sides, "javascript"):

@@ -7,7 +7,7 @@ import textwrap
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import PurePosixPath
 
 from runner.policy.integrity.conditions import looks_around, usually
@@ -22,8 +22,9 @@ _AWAITED = ("asyncio", "anyio", "trio", "gen_test", "inlineCallbacks", "coroutin
 _LONGEST_CASE = 400
 
 
+@lru_cache(maxsize=64)  # several rules ask; emptied after each patch (rules.py)
 def parsed(source: bytes) -> tuple[ast.Module | None, str]:
-    """A module's tree, or why there is none."""
+    """A module's tree, or why there is none. The tree is shared: nobody may change it."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import PurePosixPath
 
 from runner.model import FileChange, Goal
@@ -122,12 +122,18 @@ def touched(lines: frozenset[int] | None, first: int, end: int) -> bool:
     )
 
 
+def is_example(path: str) -> bool:
+    """Whether a file is there to be read or tried, and no test stands on it."""
+    return bool({"examples", "example", "docs", "doc", "benchmarks", "bench"} & set(PurePosixPath(path).parts[:-1]))
+
+
 def language(path: str) -> str:
     """`python`, `javascript` or nothing."""
     suffix = PurePosixPath(path).suffix.lower()
     return "python" if suffix == ".py" else "javascript" if suffix in JAVASCRIPT else ""
 
 
+@lru_cache(maxsize=64)
 def read_tests(content: bytes | None, path: str) -> TestFile | None:
     """A test file of a language that we read; None where there is none."""
     if content is None:

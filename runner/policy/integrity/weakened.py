@@ -19,13 +19,16 @@ def weakened(sides: Sides, matched: Matched) -> Iterator[Seen]:
     """What is wrong with tests that are still there."""
     surplus = matched.moved_claims.copy()
     for pair in matched.pairs:
-        yield from _Comparison(sides, pair, surplus).all()
+        yield from _Comparison(sides, pair, surplus, matched.moved_cases).all()
 
 
 class _Comparison:
     """One test before and after. `surplus` are claims that the head has more of elsewhere: moved, not removed."""
 
-    def __init__(self, sides: Sides, pair: Pair, surplus: Counter[tuple[object, ...]]) -> None:
+    def __init__(
+        self, sides: Sides, pair: Pair, surplus: Counter[tuple[object, ...]], moved_cases: frozenset[str]
+    ) -> None:
+        self._moved_cases = moved_cases
         self._sides = sides
         self._base, self._head = pair.base.test, pair.head.test
         self._path = pair.head.path
@@ -119,7 +122,7 @@ class _Comparison:
         both = f"in {self._head.name}, `{shown(old.text)}` became `{shown(new.text)}`"
         why = _weaker(old, new)
         if why:
-            minor = old.expected in ("True", "False") and new.kind == "truth"
+            minor = new.kind == "truth" and (old.expected in ("True", "False") or bool(_PREDICATE.search(new.subject)))
             yield self._seen("tests.weakened", f"{both}: {why}", new.line, grave=not (minor or self._made_up_for()))
         elif old.negated != new.negated or old.expected != new.expected or old.kind != new.kind:
             flipped = old.negated != new.negated or (old.expected, new.expected) in _FLIPS
@@ -186,7 +189,8 @@ class _Comparison:
         texts = "; ".join(f"`{shown(c, 60)}`" for c in list(removed)[:3])
         if removed.total() > added.total():
             message = f"cases of {self._head.name} were removed: {texts}"
-            yield self._seen("tests.cases", message, grave=not added)
+            moved = set(removed) <= self._moved_cases
+            yield self._seen("tests.cases", message, grave=not (added or moved))
             return
         news = "; ".join(f"`{shown(c, 60)}`" for c in list(added)[:3])
         unfounded = self._sides.fixes and not self._sides.product_changed
@@ -199,6 +203,8 @@ class _Comparison:
         return Seen(rule, message, remedy, self._path, line or self._head.line, grave)
 
 
+# A subject that is true or false by its name: to say which is to say all.
+_PREDICATE = re.compile(r"(^|\.)(is|has|can|should)_\w+\([^()]*\)$")
 # Calls that say nothing of what a test is about.
 ORDINARY = frozenset(
     {"print", "repr", "str", "len", "list", "dict", "tuple", "set", "int", "bool", "log", "info", "raises", "open", ""}

@@ -295,6 +295,14 @@ def test_rows_behind_a_name(refused: Rules) -> None:
     assert "tests.cases" in refused({PATH: base}, {PATH: base.replace(", (2, 4)]", "]")})
 
 
+def test_a_row_that_moved_to_another_test(refused: Rules) -> None:
+    rows = "import pytest\n\n\n@pytest.mark.parametrize('a', [1, 2, 3])\ndef test_a(a):\n    assert f(a)\n\n\n@pytest.mark.parametrize('a', [4])\ndef test_b(a):\n    assert not f(a)\n"
+    assert (
+        refused({PATH: rows, **PRODUCT}, {PATH: rows.replace(", 3]", "]").replace("[4]", "[3, 4]"), **FIXED}) == set()
+    )
+    assert "tests.cases" in refused({PATH: rows, **PRODUCT}, {PATH: rows.replace(", 3]", "]"), **FIXED})
+
+
 def test_fixtures_under_old_tests_are_shown(shown: Rules, refused: Rules) -> None:
     base = "import pytest\n\n\n@pytest.fixture\ndef n():\n    return 2\n\n\ndef test_a(n):\n    assert n + n == 4\n"
     new = base.replace("return 2", "return 3")
