@@ -19,6 +19,7 @@ import httpx
 import pytest
 
 from runner.app import owner_name
+from runner.store import open_store
 from tests.conftest import OURS, REVIEWER, Repo
 from tests.contract.plugin import BOT, ForgeHub, token_of
 
@@ -154,15 +155,27 @@ class House:
         """A run, as `show` tells it."""
         return dict(self("show", run, "--json").document)
 
-    def until(self, holds: Callable[[dict[str, Any]], bool], *, run: str, seconds: float = 100) -> dict[str, Any]:
-        """Wait until something holds of a run."""
+    def until(self, holds: Callable[[dict[str, Any]], bool], *, run: str, seconds: float = 300) -> dict[str, Any]:
+        """Wait until something holds of a run; read from the store, as commands would slow down what they watch."""
+        store = open_store(f"sqlite:///{self.home / 'automend.sqlite'}")
         end = time.monotonic() + seconds
         while True:
-            now = self.show(run)
+            now = {**store.run(run).model_dump(mode="json"), "now": store.now(run)}
             if holds(now):
                 return now
-            trail = "\n".join(f"{m['step']}: {m['summary']}" for m in now["trail"])
-            assert time.monotonic() < end, f"it is {now['status']} ({now['reason']}) after {seconds} s:\n{trail}"
+            if time.monotonic() > end:
+                trail = "\n".join(f"{m.step}: {m.summary}" for _, m in store.trail(run))
+                pytest.fail(f"it is {now['status']} ({now['reason']}; {now['now']}) after {seconds} s:\n{trail}")
+            time.sleep(0.05)
+
+    def until_a_container_starts(self, since: float) -> None:
+        """Wait for the first container of ours that was started after a moment (seconds since 1970)."""
+        client = docker.from_env(timeout=120)
+        try:
+            ours = {"type": "container", "event": "start", "label": f"automend.owner={owner_name(self.home)}"}
+            next(client.events(since=int(since), filters=ours, decode=True))
+        finally:
+            client.close()
 
     def left_behind(self) -> list[str]:
         """Containers and volumes that carry our label."""
@@ -206,6 +219,17 @@ def closed_well(house: House) -> Iterator[House]:
     if not [p for p in house.started if p.returncode == -signal.SIGKILL]:
         with contextlib.suppress(docker.errors.DockerException):
             assert house.left_behind() == []
+
+
+def told(process: subprocess.Popen[str], words: str) -> str:
+    """Read what a command says on standard error, up to the line with these words."""
+    heard = ""
+    assert process.stderr is not None
+    for line in process.stderr:
+        heard += line
+        if words in line:
+            return heard
+    pytest.fail(f"it ended without a word of {words!r}:\n{heard}")
 
 
 @pytest.fixture

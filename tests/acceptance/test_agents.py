@@ -110,7 +110,9 @@ def test_one_that_dies(house, calc):
 
 
 def test_one_that_leaves_a_trap_instead_of_a_repository(house, calc):
-    trap = "mv .git /tmp/gone && ln -s /etc .git && mkdir -p sub/.git && touch sub/.git/config && ln -s /etc/passwd link"
+    trap = (
+        "mv .git /tmp/gone && ln -s /etc .git && mkdir -p sub/.git && touch sub/.git/config && ln -s /etc/passwd link"
+    )
     house.agent((shell(trap), say("Done.")))
     done = job(house, calc)
     assert done.code == 1, done.err

@@ -6,23 +6,11 @@ import time
 
 import pytest
 
-from tests.acceptance.conftest import FIX, SCRIPT, say, shell
+from tests.acceptance.conftest import FIX, SCRIPT, say, shell, told
 
 pytestmark = [pytest.mark.docker, pytest.mark.agents, pytest.mark.timeout(600)]  # whole runs on a busy machine
 
 SLOW = (shell("sleep 100"), say("Done."))
-
-
-def step_of(house):
-    """What the newest run has behind it."""
-    found = house.runs()
-    return [m["step"] for m in house.show(found[0]["id"])["trail"]] if found else []
-
-
-def wait_for(house, step, seconds=120):
-    end = time.monotonic() + seconds
-    while step not in step_of(house):
-        assert time.monotonic() < end, f"no {step} after {seconds} s: {step_of(house)}"
 
 
 @pytest.mark.parametrize("where", ["unix:///nowhere", "tcp://127.0.0.1:9"])
@@ -64,7 +52,7 @@ def test_a_forge_that_dies_while_the_agent_works(town, calc):
     name = town.repo(calc, "acme/calc")
     town.house.agent((shell("sleep 3"), *FIX))
     process = town.house.start("run", "--repo", name, "--title", "x")
-    wait_for(town.house, "attempt.plan")
+    told(process, "environment ready")
     town.hub.hub.stop()
     _, err = process.communicate(timeout=280)
     assert process.returncode == 3, err
@@ -76,11 +64,8 @@ def test_a_forge_that_dies_while_the_agent_works(town, calc):
 def test_ctrl_c_stops_the_run_and_leaves_nothing(house, calc, when):
     house.agent(SLOW if when == "the agent works" else FIX)
     process = house.start("run", "--repo", calc.path, "--title", "x")
-    wait_for(house, "attempt.plan" if when == "the agent works" else "attempt.attempt")
-    end = time.monotonic() + 60
-    while not house.left_behind() and time.monotonic() < end:
-        pass
-    assert house.left_behind() != []
+    told(process, "environment ready" if when == "the agent works" else "agent  ")
+    house.until_a_container_starts(time.time())
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
@@ -99,10 +84,9 @@ def test_ctrl_c_stops_the_run_and_leaves_nothing(house, calc, when):
 def test_ctrl_c_of_a_gate(house, calc):
     calc.git("checkout", "--quiet", "-b", "good")
     calc.commit({"calc.py": "import time\n\ntime.sleep(100)\n\n\ndef mean(values):\n    return 2\n"})
+    began = time.time()
     process = house.start("gate", "--repo", calc.path, "--base", "main", "--head", "good", "--goal", "improve")
-    end = time.monotonic() + 100
-    while not house.left_behind() and time.monotonic() < end:
-        pass
+    house.until_a_container_starts(began)
     # An engine that starts meanwhile must not take a working gate's containers for somebody's leftovers.
     before = set(house.left_behind())
     assert before
@@ -118,7 +102,7 @@ def test_ctrl_c_of_a_gate(house, calc):
 def test_a_run_that_was_killed_is_finished_by_the_next_command(house, calc):
     house.agent((shell("sleep 2"), *FIX))
     process = house.start("run", "--repo", calc.path, "--title", "x", "--dry-run")
-    wait_for(house, "attempt.plan")
+    told(process, "environment ready")
     process.kill()
     process.wait(10)
     assert house.runs()[0]["status"] == "working"
