@@ -90,6 +90,34 @@ _CALLS: Mapping[str, tuple[str, ...]] = {
 _KINDS: Mapping[str, str] = {name: kind for kind, names in _CALLS.items() for name in names}
 _MODULES = frozenset(name.split(".")[0] for name in _KINDS)
 _BUILTINS = frozenset({"eval", "exec", "compile", "__import__", "getattr", "open", "vars", "globals", "locals", "chr"})
+_ROOTS = re.compile(
+    rb"\b(?:%s)\b"
+    % "|".join(
+        sorted(
+            _MODULES
+            | _BUILTINS
+            | {
+                "__builtins__",
+                "builtins",
+                "sys",
+                "importlib",
+                "verify",
+                "check_hostname",
+                "pathlib",
+                "shutil",
+                "io",
+                "yaml",
+                "numpy",
+                "base64",
+                "binascii",
+                "zlib",
+                "gzip",
+                "bz2",
+                "lzma",
+            }
+        )
+    ).encode()
+)
 _IMPORTERS = frozenset({"builtins.__import__", "importlib.import_module", "importlib.__import__"})
 _RUNS_CODE = frozenset({
     "builtins.eval", "builtins.exec", "builtins.compile", "marshal.loads", "types.FunctionType", "os.system",
@@ -127,6 +155,10 @@ CREDENTIALS = re.compile(
     r"|/var/run/secrets/|\.bash_history|\.mozilla/firefox|Login Data$",
     re.IGNORECASE,
 )
+_PLACES = re.compile(
+    rb"ssh|id_|aws|git-|docker|kube|gcloud|shadow|sudoers|environ|169\.254|google|fd00|secrets|_history|firefox|login"
+)
+"""Words that every match of `CREDENTIALS` has one of."""
 _LONGEST_CREDENTIAL = 300
 
 
@@ -140,6 +172,9 @@ def uses(source: bytes, *, own: frozenset[str] = frozenset()) -> list[Use]:
     Raises:
         UnreadableError: it cannot be parsed.
     """
+    if source.isascii() and _ROOTS.search(source) is None and _PLACES.search(source.lower()) is None:
+        parsed(source)
+        return []  # every name starts at one of these words, however it is put together
     reader = _Reader(parsed(source), own, decodes=_DECODING.search(source) is not None)
     return sorted(reader.uses(), key=lambda use: (use.first, use.kind, use.name))
 

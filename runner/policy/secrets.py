@@ -43,11 +43,8 @@ _LONGEST = 4000
 """Bytes of a line that are looked at in one piece."""
 _OVERLAP = 200
 _MOST_PER_FILE = 10
-_WORTH_A_LOOK = re.compile(
-    r"-----BEGIN|PuTTY-User-Key|[A-Za-z0-9+/_\-=]{16,}|://[^/\s]{0,100}:[^/\s]{0,200}@"
-    r"|(?:key|pass|pwd|secret|token|cred|auth)\w{0,30}[\"'\]]?\s*(?::|=)",
-    re.IGNORECASE,
-)
+_LONG_WORD = re.compile(r"[A-Za-z0-9+/_\-=]{16,}")
+_TELLING = re.compile(r"key|pass|pwd|secret|token|cred|auth|begin |://")
 _KNOWN: tuple[type[RegexBasedDetector], ...] = (
     ArtifactoryDetector, AWSKeyDetector, AzureStorageKeyDetector, CloudantDetector, DiscordBotTokenDetector,
     GitHubTokenDetector, GitLabTokenDetector, MailchimpDetector, NpmDetector, OpenAIDetector, PypiTokenDetector,
@@ -118,7 +115,7 @@ def _pieces(case: Case) -> Iterator[tuple[str, int, str]]:
         for number, raw in hunk.added:
             for at in range(0, max(len(raw), 1), _LONGEST):
                 text = raw[at : at + _LONGEST + _OVERLAP].decode("utf-8", "replace")
-                if _WORTH_A_LOOK.search(text):
+                if _LONG_WORD.search(text) or _TELLING.search(text.lower()):
                     yield path, number, text
 
 

