@@ -36,7 +36,9 @@ _ANY_PYTHON = re.compile(r"\s*(?:!\S+|py\d*)\s*$")
 
 @dataclass(frozen=True)
 class Manifest:
-    """What the manifests say. `requirements` are complete where `dynamic` is false; else the build back-end knows."""
+    """What the manifests say. `requirements` are complete where `dynamic` is false; else the build back-end knows.
+    `backend` is that back-end, where one is named, and `build` are its own requirements.
+    """
 
     installable: bool = False
     dynamic: bool = True
@@ -45,6 +47,8 @@ class Manifest:
     groups: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
     tables: Mapping[str, Any] = field(default_factory=dict)
+    backend: str | None = None
+    build: tuple[str, ...] = ()
 
 
 def read_manifest(read: Read, paths: Collection[str]) -> Manifest:
@@ -65,7 +69,18 @@ def read_manifest(read: Read, paths: Collection[str]) -> Manifest:
     ]
     if not (extras or groups or files):
         requirements += _tox(ini(read, paths, "tox.ini"))
-    return Manifest(installable, dynamic, tuple(dict.fromkeys(requirements)), extras, groups, files, tables)
+    system = _table(tables, "build-system")
+    return Manifest(
+        installable=installable,
+        dynamic=dynamic,
+        requirements=tuple(dict.fromkeys(requirements)),
+        extras=extras,
+        groups=groups,
+        files=files,
+        tables=tables,
+        backend=backend if isinstance(backend := system.get("build-backend"), str) else None,
+        build=tuple(_strings(system.get("requires"))) or ("setuptools", "wheel"),
+    )
 
 
 def _declared(

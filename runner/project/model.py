@@ -47,9 +47,9 @@ class Project:
 
     `setup` are shell commands for the environment image; `key_files` (path → content) decide with them whether an
     image can be reused. `tests` are the globs of test files, `configuration` those of files that configure the
-    tests. `native` are sources that the setup compiles: a patch of them needs a new environment. `policy` is the
-    repository's own `[policy]` table; `own` is its whole file under the host's word. Where `test` is
-    None, `why_no_test` says why.
+    tests. `native` are sources that the setup compiles; `build`, where that can be done, compiles them again in
+    a workspace, offline, and leaves nothing of what was compiled before. `policy` is the repository's own `[policy]`
+    table; `own` is its whole file under the host's word. Where `test` is None, `why_no_test` says why.
     """
 
     language: Literal["python", "node", "other"]
@@ -61,6 +61,7 @@ class Project:
     tests: Globs = field(default_factory=lambda: Globs(()))
     configuration: Globs = field(default_factory=lambda: Globs(()))
     native: Globs = field(default_factory=lambda: Globs(()))
+    build: str | None = None
     policy: Mapping[str, Any] = field(default_factory=dict)
     own: RepoFile = field(default_factory=lambda: RepoFile.model_validate({}), repr=False)
 

@@ -23,7 +23,8 @@ CONFIGURATION = (
     ".coveragerc",
 )  # fmt: skip
 
-NATIVE = ("*.c", "*.h", "*.cc", "*.cpp", "*.hpp", "*.pyx", "*.pxd", "*.rs", "/Cargo.toml", "/Cargo.lock")
+_COMPILED = ("*.c", "*.h", "*.cc", "*.cpp", "*.hpp", "*.pyx", "*.pxd")
+NATIVE = (*_COMPILED, "*.rs", "/Cargo.toml", "/Cargo.lock")
 
 _INSTALL = "/opt/automend/install"
 
@@ -54,6 +55,14 @@ _ONE_TEST_TIMEOUT = (
 )
 # Containers cannot write there, and would compile what they import in every run.
 _COMPILE = "/opt/env/bin/python -m compileall -q /opt/env/lib || true  # some packages carry files that are no Python"
+# Apart from the environment, as in an isolated build: what a build needs may not change what the project runs with.
+_BUILD_TOOLS = "/opt/automend/build"
+# All of it, as time stamps say nothing in a fresh workspace; and what is not compiled again must not stay.
+_BUILD = (
+    "tr '\\0' '\\n' < /opt/automend/generated | grep '\\.so$' | while IFS= read -r f; do rm -f -- \"$f\"; done; "
+    "if [ -f setup.py ]; then set -- setup.py; else set -- -c 'import setuptools; setuptools.setup()'; fi; "
+    f'PYTHONPATH={_BUILD_TOOLS} {_VERSION} exec /opt/env/bin/python "$@" -q build_ext --inplace --force'
+)
 _RUFF_PIN = re.compile(r"ruff-pre-commit['\"]?\s*\n\s*(?:#[^\n]*\n\s*)*rev:[^\n]*?([0-9]+\.[0-9]+\.[0-9]+)")
 
 
@@ -93,12 +102,24 @@ class PythonFacts:
             tools.append(self._ruff())
         if own is None:
             steps = [*self._requirements(), f"{_INSTALL} {shlex.join(tools)}", *self._project(), _PYTEST_STARTS]
+            if self.build is not None:
+                steps.append(f"{_INSTALL} --target {_BUILD_TOOLS} {shlex.join(self.manifest.build)}")
         else:
             steps = [f"{_INSTALL} {shlex.join(tools)}", *(f"export VIRTUAL_ENV=/opt/env {_VERSION}\n{c}" for c in own)]
         folders = ["/workspace", *(["/workspace/src"] if any(p.startswith("src/") for p in self._paths) else [])]
         last = _LAST_ON_PATH.format(shlex.join(folders))
         ours = (_ONE_TEST_TIMEOUT, STEADY_COVERAGE, last, _COMPILE, KEEP)
         return (BEGIN, "python3 -m venv /opt/env", _INSTALLER, *steps, *ours)
+
+    @property
+    def build(self) -> str | None:
+        """A command that compiles extension modules anew, offline; None where setuptools does not do it."""
+        backend = self.manifest.backend
+        if backend is not None and not backend.startswith("setuptools."):
+            return None
+        compiled = Globs(_COMPILED)
+        ours = any(path in compiled for path in self._paths) and "Cargo.toml" not in self._paths
+        return _BUILD if ours and self.manifest.installable else None
 
     def key_files(self) -> dict[str, str]:
         """Files on which the environment depends."""

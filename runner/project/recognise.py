@@ -86,6 +86,7 @@ def _python(own: RepoFile, facts: python.PythonFacts) -> Project:
         tests=Globs(own.tests) if own.tests is not None else facts.tests,
         configuration=Globs(python.CONFIGURATION),
         native=Globs(python.NATIVE),
+        build=facts.build if own.setup is None else None,
         policy=own.policy,
         own=own,
     )

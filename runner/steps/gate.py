@@ -22,7 +22,7 @@ from runner.policy.moves import lines_changed
 from runner.policy.schema import Policy
 from runner.project import Project, environment_recipe, for_tree
 from runner.steps.proof.bench import Bench
-from runner.steps.verify import Proof, verify
+from runner.steps.verify import Proof, native, verify
 from sandbox.api import Limits, SandboxError, Sandboxes
 
 _LARGEST_FILE = 4 << 20
@@ -94,7 +94,8 @@ def judge(
     def bench_for(made_for: Project, tree: str) -> Bench:
         recipe = environment_recipe(made_for, mirror, tree)
         built = sandboxes.environment(recipe, labels=labels, progress=progress)
-        return Bench(mirror, sandboxes, built.digest, project, limits, labels)
+        build = project.build if native(patch, project) else None
+        return Bench(mirror, sandboxes, built.digest, project, limits, labels, build)
 
     at = time.monotonic()
     try:

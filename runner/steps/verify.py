@@ -93,8 +93,8 @@ def verify(
         GitError: a tree cannot be read.
     """
     mirror, project = bench.mirror, bench.project
-    uncompiled = [f.path for f in patch.files if f.path in project.native and f.path in project.key_files]
-    if uncompiled:
+    uncompiled = native(patch, project)
+    if uncompiled and bench.build is None:
         words = f"the patch changes sources that the setup compiles ({uncompiled[0]}), and they are not compiled again"
         return Proof((Check(name="tests", verdict=Verdict.INCONCLUSIVE, summary=words),))
     changes = TestChanges(
@@ -144,6 +144,12 @@ def verify(
         why = why.model_copy(update={"details": {**start.details, "output": trial.head.output}})
         return Proof((why,), runs=runs)
     return replace(_judged(start, trial, lint_run.result(), project), runs=runs)
+
+
+def native(patch: Patch, project: Project) -> list[str]:
+    """Sources that the patch changes and the setup compiles: what it compiled is then of another time."""
+    known = project.key_files if project.build is None else {f.path for f in patch.files}
+    return [f.path for f in patch.files if f.path in project.native and f.path in known]
 
 
 def lay_out(mirror: Mirror, project: Project, patch: Patch) -> Trees:

@@ -67,7 +67,8 @@ _STEADY = {"CI": "true", "PYTHONHASHSEED": "0"}
 class Bench:
     """Where trees of one project are measured.
 
-    `limits.wall_seconds` is the longest time of one run of the suite.
+    `limits.wall_seconds` is the longest time of one run of the suite. `build` compiles native sources in the
+    workspace before it.
     """
 
     mirror: Mirror
@@ -76,11 +77,13 @@ class Bench:
     project: Project
     limits: Limits
     labels: Mapping[str, str]
+    build: str | None = None
 
     def commands(self) -> tuple[str, ...]:
         """The commands that measure, as a person would type them in the workspace."""
         test = self.project.test
         found = [_pytest_line(test)] if isinstance(test, Pytest) else [test.line] if test is not None else []
+        found = [*([self.build] if self.build is not None else []), *found]
         return (*found, *([self.project.lint.line] if self.project.lint is not None else []))
 
     def measure(self, tree: str, *, only: tuple[str, ...] = (), coverage: bool = True) -> Measurement:
@@ -93,6 +96,12 @@ class Bench:
         test = self.project.test
         known = paths(self.mirror, tree)
         with self.box(tree) as box:
+            if self.build is not None:
+                built = box.exec(["/bin/sh", "-c", self.build], timeout=self.limits.wall_seconds)
+                limit = self._limit(built, got_results=False)
+                if limit or built.exit_code != 0:
+                    problem = limit or f"the native sources do not compile: {tail(built)[-300:]}"
+                    return _ended(built, problem=problem, limit=bool(limit))
             if isinstance(test, Pytest):
                 return self._pytest(box, test, known, only=only, coverage=coverage and test.coverage)
             if isinstance(test, Command):

@@ -216,7 +216,7 @@ def test_a_new_version_of_a_dependency_is_tested_with_it(gate: Gate) -> None:
     assert no(gate(base, {"requirements.txt": "iniconfig==2.1.0\n"})).keys() == {"paths.dependencies"}
 
 
-def test_sources_that_the_setup_compiles_are_not_judged_by_old_binaries(gate: Gate) -> None:
+def test_sources_that_the_setup_compiles_are_compiled_again(gate: Gate) -> None:
     setup = "from setuptools import Extension, setup\nsetup(name='fast', ext_modules=[Extension('fast', ['fast.c'])])\n"
     source = (
         "#include <Python.h>\nstatic PyObject *f(PyObject *s, PyObject *a) { return PyLong_FromLong(1); }\n"
@@ -226,9 +226,18 @@ def test_sources_that_the_setup_compiles_are_not_judged_by_old_binaries(gate: Ga
     )
     test = "import fast\n\nfrom slow import g\n\n\ndef test_both():\n    assert fast.f() == g()\n"
     base = {"setup.py": setup, "fast.c": source, "slow.py": "def g():\n    return 1\n", "tests/test_fast.py": test}
-    report = gate(base, {"fast.c": source.replace("FromLong(1)", "FromLong(2)")})
-    assert report.verdict is Verdict.INCONCLUSIVE
-    assert "fast.c" in report.checks[0].summary
+    two = {"fast.c": source.replace("FromLong(1)", "FromLong(2)")}
+    lost = gate(base, two)
+    assert "tests.regression" in no(lost), lost.checks
+    fix = {**two, "tests/test_fast.py": test.replace("== g()", "== g() + 1")}
+    fixed = gate(base, fix)
+    assert fixed.verdict is Verdict.PASSED, (no(fixed), fixed.checks)
+    assert fixed.evidence.tests is not None
+    assert fixed.evidence.tests.red_to_green == ("tests/test_fast.py::test_both",)
+    assert fixed.evidence.commands[0].endswith("build_ext --inplace --force")
+    broken = gate(base, {**fix, "fast.c": source.replace("FromLong(1)", "FromLong(")})
+    assert broken.verdict is Verdict.FAILED
+    assert "do not compile" in no(broken)["tests.results"]
     python = gate(base, {"slow.py": "def g():\n    return 2 - 1\n"}, goal=Goal.IMPROVE)
     assert python.verdict is Verdict.PASSED, (no(python), python.checks)
 

@@ -167,6 +167,20 @@ def test_the_plugin_of_coverage_locks_as_coverage_does() -> None:
     collector.unlock_data()
 
 
+def test_extension_modules_of_setuptools_can_be_compiled_again() -> None:
+    system = "[build-system]\nrequires=['setuptools>=77', 'cython']\nbuild-backend='{}'\n[project]\nname='a'\n"
+    native = {**PYTEST, "pkg/_fast.c": "", "pyproject.toml": system.format("setuptools.build_meta")}
+    found = project(native)
+    assert found.build is not None
+    assert any(c.endswith("--target /opt/automend/build 'setuptools>=77' cython") for c in found.setup)
+    assert project({**PYTEST, "pyproject.toml": system.format("setuptools.build_meta")}).build is None
+    assert project({**native, "pyproject.toml": system.format("mesonpy")}).build is None
+    assert project({**native, "Cargo.toml": ""}).build is None
+    assert project(native, setup=["make"]).build is None
+    old = project({**PYTEST, "pkg/_fast.c": "", "setup.py": "from setuptools import setup\nsetup()\n"})
+    assert any(c.endswith("--target /opt/automend/build setuptools wheel") for c in old.setup)
+
+
 def test_shuffled_tests_are_put_in_order() -> None:
     pyproject = "[project]\nname='a'\n[dependency-groups]\ntests=['pytest-randomly>=3']\n"
     assert project({**PYTEST, "pyproject.toml": pyproject}).test == Pytest(neutral=("-p", "no:randomly"))
