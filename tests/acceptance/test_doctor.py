@@ -53,7 +53,7 @@ def test_a_token_with_too_few_rights(town, calc):
     code, found = symptoms(town.house, "--repo", name, env={"GITHUB_TOKEN": "token-of-ben"})
     assert code == 3
     bad = [s for s in found.values() if s["state"] == "bad"]
-    assert any("write" in (s["what"] + s["remedy"]) for s in bad), bad
+    assert any("write" in (s["what"] + s["remedy"]).lower() for s in bad), bad
 
 
 def test_a_repository_that_is_not_there_and_a_script_that_is_not(town):

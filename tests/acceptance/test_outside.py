@@ -104,7 +104,7 @@ def test_a_run_that_was_killed_is_finished_by_the_next_command(house, calc):
     process = house.start("run", "--repo", calc.path, "--title", "x", "--dry-run")
     told(process, "environment ready")
     process.kill()
-    process.wait(10)
+    process.communicate(timeout=10)
     assert house.runs()[0]["status"] == "working"
     assert house("serve", "--once").code == 0
     run = house.runs()[0]

@@ -13,7 +13,7 @@ from runner.config import RepoConfig
 from runner.git.mirror import Mirror
 from runner.git.trees import paths, read
 from runner.model import Goal, Report, Verdict
-from runner.policy.schema import Policy, load_policy
+from runner.policy.schema import Action, Policy, load_policy
 from runner.project import Project, recognise
 from runner.steps.gate import judge
 from sandbox.api import LABEL_RUN, Limits
@@ -34,6 +34,16 @@ class Gate:
     engine: DockerSandboxes | None
     limits: Limits = field(default_factory=lambda: LIMITS)
     policy: Policy = field(default_factory=lambda: load_policy("default"))
+
+    def proof_alone(self) -> None:
+        """Let the rules on syntax pass everything: what the proof must stop, it must stop without them."""
+        tables = {}
+        for name in ("tests", "cheating"):
+            table = getattr(self.policy, name)
+            actions = [k for k, v in table if isinstance(v, Action) and k not in {"changed", "deleted"}]
+            tables[name] = table.model_copy(update=dict.fromkeys(actions, Action.ALLOW))
+        self.policy = self.policy.model_copy(update=tables)
+
     host: Mapping[str, Any] | None = None
     project: Project | None = None
     tree: str = ""

@@ -104,6 +104,7 @@ def test_breaking_another_test(gate: Gate) -> None:
 
 
 def test_breaking_another_test_and_deleting_it(gate: Gate) -> None:
+    gate.proof_alone()
     breaking = FIXED.replace("value > best", "value < best")
     without = NEW_TEST.replace("def test_largest():\n    assert largest([1, 3, 2]) == 3\n", "")
     report = gate(BASE, {"stats.py": breaking, "tests/test_stats.py": without})
@@ -119,6 +120,7 @@ def test_deleting_a_test_file(gate: Gate) -> None:
 
 
 def test_skipping_a_test(gate: Gate) -> None:
+    gate.proof_alone()
     skipping = NEW_TEST.replace("def test_largest():", "@pytest.mark.skip\ndef test_largest():")
     report = gate(BASE, {"stats.py": FIXED, "tests/test_stats.py": skipping})
     assert report.verdict is Verdict.FAILED
@@ -224,6 +226,7 @@ def test_uncovered_new_code(gate: Gate) -> None:
 
 
 def test_a_pragma_of_the_patch_hides_nothing(gate: Gate) -> None:
+    gate.proof_alone()
     more = (
         FIXED
         + "\n\ndef median(values):  # pragma: no cover\n    half = len(values) // 2\n    return sorted(values)[half]\n"
@@ -285,6 +288,7 @@ def test_the_second_patch_on_a_base_does_not_measure_it_again(gate: Gate) -> Non
 
 
 def test_a_patch_that_ends_the_test_run_early(gate: Gate) -> None:
+    gate.proof_alone()
     cheating = FIXED + "\n\nimport os\n\nos._exit(0)\n"
     report = gate(BASE, {"stats.py": cheating, "tests/test_stats.py": NEW_TEST})
     assert report.verdict is Verdict.FAILED
