@@ -40,7 +40,7 @@ class Gate:
         tables = {}
         for name in ("tests", "cheating"):
             table = getattr(self.policy, name)
-            actions = [k for k, v in table if isinstance(v, Action) and k not in {"changed", "deleted"}]
+            actions = [k for k, v in table if isinstance(v, Action) and k != "changed"]
             tables[name] = table.model_copy(update=dict.fromkeys(actions, Action.ALLOW))
         self.policy = self.policy.model_copy(update=tables)
 
