@@ -554,7 +554,8 @@ def _same_home() -> None:
 def _guarded(command: Callable[[], object]) -> int:
     try:
         _same_home()
-        command()
+        # Outside of standalone mode, click hands the code of `Context.exit` back as the command's value.
+        code = command()
     except click.exceptions.Exit as e:
         return e.exit_code
     except click.ClickException as e:
@@ -574,7 +575,7 @@ def _guarded(command: Callable[[], object]) -> int:
         what = f"internal error: {type(e).__name__}: {e}"
         _tell_error(AutomendError(what, remedy="again with -vv shows where; please report it"))
         return AutomendError.exit_code
-    return 0
+    return code if isinstance(code, int) else 0
 
 
 def _tell_error(error: AutomendError) -> None:

@@ -210,7 +210,7 @@ def unknown_health(run: Run, why: str) -> str:
 def revised(run: Run, report: Report) -> str:
     """The comment when an answer to a review was pushed."""
     marker = MARKER.format(kind=f"revised-{(run.head_sha or '')[:12]}", run=run.id)
-    return f"Revised: {code(run.head_sha or '')}. {clean(run.summary)}\n\n{evidence_table(report, run)}\n{marker}"
+    return f"**Revised:** {code(run.head_sha or '')}. {clean(run.summary)}\n\n{evidence_table(report, run)}\n{marker}"
 
 
 def not_revised(run: Run, marker: str) -> str:

@@ -68,7 +68,7 @@ def _real(name: str, config: AgentConfig, host: Host, gateway: Gateway) -> Calla
         key, variable, usual = _key(host, config.provider)
         if key is None or not key.get_secret_value():
             raise ProviderError(
-                f"there is no key for {config.provider}",
+                f"agent {name} has no key for {config.provider}",
                 remedy=f"set {variable}, or let run.agents name another agent than {name}",
             )
         dialect: Dialect = "openai" if config.provider == "openai" else "anthropic"

@@ -13,6 +13,7 @@ _GREEN = frozenset({"success"})
 # Said nothing, on purpose: does not block, but proves nothing either.
 _QUIET = frozenset({"neutral", "skipped"})
 _MOST_NAMES = 5
+_LONGEST_PART = 6_000
 
 
 @dataclass(frozen=True)
@@ -29,10 +30,12 @@ class _Signal:
     word: str
     url: str = ""
     app: int | None = None
+    said: str = ""
 
     def __str__(self) -> str:
         told = self.name if self.word in _RED else f"{self.name} ({self.word})"
-        return f"{told}: {self.url}" if self.url else told
+        told = f"{told}: {self.url}" if self.url else told
+        return f"{told}\n{self.said}" if self.said else told
 
 
 def judge(
@@ -98,12 +101,22 @@ def _run(run: Mapping[str, Any]) -> _Signal:
         word=word,
         url=str(run.get("html_url") or run.get("details_url") or ""),
         app=_app(app.get("id")),
+        said=_said(run.get("output") or {}),
     )
+
+
+def _said(output: Mapping[str, Any]) -> str:
+    """What a check wrote about its result; of a long text the end, where most tools sum up what failed."""
+    parts = [str(output[key]).strip() for key in ("title", "summary", "text") if output.get(key)]
+    return "\n".join(part if len(part) <= _LONGEST_PART else f"…{part[-_LONGEST_PART:]}" for part in parts if part)
 
 
 def _status(status: Mapping[str, Any]) -> _Signal:
     return _Signal(
-        name=str(status.get("context")), word=str(status.get("state")), url=str(status.get("target_url") or "")
+        name=str(status.get("context")),
+        word=str(status.get("state")),
+        url=str(status.get("target_url") or ""),
+        said=str(status.get("description") or ""),
     )
 
 

@@ -203,7 +203,7 @@ def test_what_a_crafted_patch_really_writes_is_what_is_seen(mirror: Mirror, put:
 @pytest.mark.parametrize(
     ("patch", "says"),
     [
-        (b"not a patch at all\n", "No valid patches"),
+        (b"not a patch at all\n", "no patch"),
         (b"diff --git a/x b/x\n--- a/x\n+++ b/x\n@@ -1 +1 @@\n-two\n+three\n", "x:1"),
         (b"diff --git a/x b/x\n--- a/x\n+++ b/x\n@@ -1 +1,5 @@\n-one\n", "line 6"),
         (b"--- a/nope\n+++ b/nope\n@@ -1 +1 @@\n-one\n+two\n", "nope"),

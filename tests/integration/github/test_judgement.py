@@ -45,7 +45,7 @@ def test_a_red_check_or_status_is_named_with_its_address(forge_hub: ForgeHub) ->
     real.create_check_run("ci", sha, status="completed", conclusion="success")
     real.get_commit(sha).create_status("failure", "https://ci.example/7", "no", "lint")
     told = forge_hub.forge().ci(repo, sha)
-    assert (told.verdict, told.failures) == (Verdict.FAILED, ("lint: https://ci.example/7",))
+    assert (told.verdict, told.failures) == (Verdict.FAILED, ("lint: https://ci.example/7\nno",))
     real.get_commit(sha).create_status("success", "https://ci.example/8", "yes", "lint")
     assert forge_hub.forge().ci(repo, sha).verdict is Verdict.PASSED
 

@@ -38,6 +38,14 @@ def test_one_red_fails_and_is_named_even_while_others_run(conclusion: str) -> No
     assert told.failures == ("lint: https://x/lint",)
 
 
+def test_what_a_red_check_wrote_is_told_and_of_a_long_text_the_end() -> None:
+    wrote = {"title": "1 failed", "summary": None, "text": "x" * 10_000 + "AssertionError: 3 != 4"}
+    (told,) = judge([{**run("unit", "failure"), "output": wrote}], [], []).failures
+    assert told.startswith("unit: https://x/unit\n1 failed\n…x")
+    assert told.endswith("AssertionError: 3 != 4")
+    assert len(told) < 7_000
+
+
 @pytest.mark.parametrize("word", ["failure", "error"])
 def test_a_red_status_fails(word: str) -> None:
     told = judge([run("unit")], [state("lint", word)], [])
