@@ -24,7 +24,8 @@ class Blobs:
 class Case:
     """One patch before the judge: trees as our own git read them, never somebody's text.
 
-    `tests` are the globs of the repository's test files. `blobs` has both sides of every changed file; it and `hunks`
+    `tests` are the globs of the repository's test files; `other_tests` reads those of the base that the patch leaves
+    alone (path → content; it costs, so few rules ask). `blobs` has both sides of every changed file; it and `hunks`
     are empty where the patch is over the limit of changed lines, and so is refused anyway.
     """
 
@@ -35,6 +36,7 @@ class Case:
     head_paths: frozenset[str] = frozenset()
     tests: Globs = field(default_factory=lambda: Globs(()))
     blobs: Blobs = field(default_factory=Blobs)
+    other_tests: Callable[[], Mapping[str, bytes]] = field(default=dict, compare=False)
 
     @cached_property
     def moved(self) -> dict[str, str]:

@@ -27,6 +27,8 @@ from sandbox.api import Limits, SandboxError, Sandboxes
 
 _LARGEST_FILE = 4 << 20
 _ALL_FILES = 64 << 20
+_LARGEST_TEST = 512 << 10
+_ALL_TESTS = 8 << 20
 _SUBMODULE = "160000"
 
 
@@ -135,7 +137,19 @@ def case_of(mirror: Mirror, patch: Patch, goal: Goal, policy: Policy, project: P
         base_paths=frozenset(paths(mirror, patch.base_tree)),
         head_paths=frozenset(paths(mirror, patch.head_tree)),
         tests=project.tests,
+        other_tests=lambda: _other_tests(mirror, patch, project),
     )
+
+
+def _other_tests(mirror: Mirror, patch: Patch, project: Project) -> dict[str, bytes]:
+    changed = {file.path for file in patch.files}
+    unchanged = {
+        path: oid
+        for path, (mode, oid) in paths(mirror, patch.base_tree).items()
+        if mode.startswith("100") and path not in changed and path in project.tests
+    }
+    found = contents(mirror, list(unchanged.values()), limit=_LARGEST_TEST, total=_ALL_TESTS)[1]
+    return {path: found[oid] for path, oid in unchanged.items() if oid in found}
 
 
 def _blobs(mirror: Mirror, patch: Patch) -> Blobs:

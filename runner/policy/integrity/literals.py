@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Sequence
-from functools import partial
+from dataclasses import dataclass
+from functools import cached_property, partial
 from pathlib import PurePosixPath
 
 from tree_sitter import Node
@@ -39,19 +40,79 @@ _TRIVIAL = frozenset(
     }
 )
 _LONG = 3
+_SHORT_TEST = 12
+_TELLING = 2
+
+
+@dataclass(frozen=True)
+class Examples:
+    """What the tests give in and expect.
+
+    Of changed tests any literal counts, as they were written beside the code. Of those that the patch leaves alone
+    there are many, and chance would meet some: there, question and answer must come from one and the same claim.
+    """
+
+    sides: Sides
+
+    @cached_property
+    def inputs(self) -> frozenset[str]:
+        """Literals of the changed tests."""
+        return frozenset(n for t in self._changed for n in _literals(t.text))
+
+    @cached_property
+    def expected(self) -> frozenset[str]:
+        """Literals that the changed tests expect."""
+        return frozenset(n for t in self._changed for n in _answers(t))
+
+    @cached_property
+    def claims(self) -> tuple[tuple[frozenset[str], frozenset[str]], ...]:
+        """Of each claim of the other tests: all its literals, and those that it expects."""
+        tests = [t for file in self.sides.other_tests for t in file.tests.values()]
+        return tuple(pair for test in tests for pair in _claimed(test) if pair[0] and pair[1])
+
+    def answers(self, compared: list[str], answer: str) -> bool:
+        """Whether a claim of the other tests gives in what is compared, and expects the answer."""
+        parts = [part for one in compared for part in _parts(one)]
+        return any(
+            (set(compared) <= inputs or set(parts) <= inputs) and _form(answer) in expected
+            for inputs, expected in self.claims
+        )
+
+    @cached_property
+    def _changed(self) -> list[Test]:
+        return [t for file in self.sides.head_tests.values() for t in file.tests.values()]
 
 
 def special_cases(sides: Sides) -> Iterator[Seen]:
-    """Branches that compare with a literal of the changed tests, and answer with a literal."""
-    tests = [t for file in sides.head_tests.values() for t in file.tests.values()]
-    if not tests:
-        return
-    inputs = frozenset(n for t in tests for n in _literals(t.text))
-    expected = frozenset(n for t in tests for n in _answers(t))
-    python = partial(_in_python, inputs=inputs, expected=expected)
-    yield from traced(product_files(sides, "python"), python, _REMEDY)
-    javascript = partial(_in_javascript, inputs=inputs, expected=expected)
-    yield from traced(product_files(sides, "javascript"), javascript, _REMEDY)
+    """Branches that compare with a literal of the tests, and answer with a literal."""
+    examples = Examples(sides)
+    yield from traced(product_files(sides, "python"), partial(_in_python, examples=examples), _REMEDY)
+    yield from traced(product_files(sides, "javascript"), partial(_in_javascript, examples=examples), _REMEDY)
+
+
+def _claimed(test: Test) -> Iterator[tuple[frozenset[str], frozenset[str]]]:
+    for case in test.inside.cases or ():
+        row = frozenset(_literals(f"({case},)"))
+        yield row, row
+    for claim in test.claims:
+        yield frozenset(_literals(claim.text)), frozenset([_form(claim.expected), *_literals(claim.expected)])
+    if test.inside.cases is None and test.text.count("\n") <= _SHORT_TEST:
+        # The answer was perhaps put into a variable first.
+        yield frozenset(_literals(test.text)), frozenset(_answers(test))
+
+
+def _alike(one: str, other: str) -> bool:
+    # Other names for the same, as tables of synonyms have them.
+    return one[:_LONG] == other[:_LONG] or (min(len(one), len(other)) > _LONG and (one in other or other in one))
+
+
+def _parts(said: str) -> list[str]:
+    """The elements of a tuple or list of literals, else what was given."""
+    try:
+        node = ast.parse(said, mode="eval").body
+    except (SyntaxError, ValueError):
+        return [said]
+    return [ast.unparse(e) for e in node.elts] if isinstance(node, (ast.Tuple, ast.List)) else [said]
 
 
 def _literals(source: str) -> Iterator[str]:
@@ -81,9 +142,7 @@ def _answers(test: Test) -> Iterator[str]:
         yield from _literals(f"({case},)")
 
 
-def _in_python(
-    content: bytes, path: str, lines: frozenset[int] | None, *, inputs: frozenset[str], expected: frozenset[str]
-) -> list[Trace]:
+def _in_python(content: bytes, path: str, lines: frozenset[int] | None, *, examples: Examples) -> list[Trace]:
     tree = parsed(content)[0]
     found: list[Trace] = []
     for node in ast.walk(tree) if tree is not None else ():
@@ -91,11 +150,9 @@ def _in_python(
             continue
         compared, answer, shown = _branch(node)
         if compared and answer is not None:
-            found += _judged(
-                compared, ast.unparse(answer), shown, getattr(node, "lineno", 1), inputs=inputs, expected=expected
-            )
-        if isinstance(node, (ast.Subscript, ast.Call)):
-            found += _table(node, inputs, expected)
+            found += _judged(compared, ast.unparse(answer), shown, getattr(node, "lineno", 1), examples)
+        if isinstance(node, ast.Dict):
+            found += _table(node, examples)
     return found
 
 
@@ -135,38 +192,36 @@ def _compared(test: ast.expr) -> list[str]:
     return found
 
 
-def _table(node: ast.Subscript | ast.Call, inputs: frozenset[str], expected: frozenset[str]) -> Iterator[Trace]:
-    """`{7: 49}.get(n)` and `{7: 49}[n]`."""
-    table = node.value if isinstance(node, ast.Subscript) else getattr(node.func, "value", None)
-    if isinstance(table, ast.Dict) and table.keys and constant(table):
-        keys = [ast.unparse(k) for k in table.keys if k is not None]
-        values = {ast.unparse(v) for v in table.values}
-        if values <= expected:
-            yield from _judged(
-                keys, ast.unparse(table.values[0]), ast.unparse(node), node.lineno, inputs=inputs, expected=expected
-            )
-
-
-def _judged(
-    compared: list[str], answer: str, shown: str, at: int, *, inputs: frozenset[str], expected: frozenset[str]
-) -> Iterator[Trace]:
-    known = [c for c in compared if c in inputs]
-    if not known or len(known) < len(compared):
+def _table(table: ast.Dict, examples: Examples) -> Iterator[Trace]:
+    """`{7: 49}.get(n)`, `{7: 49}[n]`, or the same table under a name."""
+    if not table.keys or not constant(table):
         return
-    telling = [c for c in known if c not in _TRIVIAL]
-    if not telling and sum(c.lstrip("-").isdigit() for c in known) < 2:  # noqa: PLR2004 - one zero tells nothing
+    pairs = [(ast.unparse(k), ast.unparse(v)) for k, v in zip(table.keys, table.values, strict=True) if k is not None]
+    told = [seen for key, value in pairs for seen in _judged([key], value, f"{key}: {value}", table.lineno, examples)]
+    if told and len(told) == len(pairs):
+        shown = ast.unparse(table)
+        yield Trace(told[0].rule, shown, table.lineno, told[0].message, all(t.grave for t in told))
+
+
+def _judged(compared: list[str], answer: str, shown: str, at: int, examples: Examples) -> Iterator[Trace]:
+    telling = [c for c in compared if not set(_parts(c)) <= _TRIVIAL]
+    if not telling and sum(c.lstrip("-").isdigit() for c in compared) < _TELLING:  # one zero tells nothing
         return
     number = any(c.lstrip("-")[:1].isdigit() or c[:1] in "([" for c in telling) or not telling
-    tells = answer in expected or _form(answer) in expected
-    same_words = not number and answer.strip("'\"").casefold()[:_LONG] == known[0].strip("'\"").casefold()[:_LONG]
-    grave = tells and (number or answer not in _TRIVIAL) and not same_words
-    message = f"it answers an input of the tests ({', '.join(known[:3])}) with a fixed {answer[:40]}"
-    yield Trace("cheating.special_case", shown, at, message, grave)
+    same_words = not number and _alike(answer.strip("'\"").casefold(), compared[0].strip("'\"").casefold())
+    message = f"it answers an input of the tests ({', '.join(compared[:3])}) with a fixed {answer[:40]}"
+    if examples.inputs.issuperset(compared):
+        tells = answer in examples.expected or _form(answer) in examples.expected
+        grave = tells and (number or answer not in _TRIVIAL) and not same_words
+        yield Trace("cheating.special_case", shown, at, message, grave)
+    elif not same_words and examples.answers(compared, answer):
+        # Names for numbers, and one known value to begin with, are in honest code as well.
+        parts = [part for one in telling for part in _parts(one) if part not in _TRIVIAL]
+        grave = number and answer.lstrip("-")[:1].isdigit() and (answer not in _TRIVIAL or len(parts) >= _TELLING)
+        yield Trace("cheating.special_case", shown, at, message, grave)
 
 
-def _in_javascript(
-    content: bytes, path: str, lines: frozenset[int] | None, *, inputs: frozenset[str], expected: frozenset[str]
-) -> list[Trace]:
+def _in_javascript(content: bytes, path: str, lines: frozenset[int] | None, *, examples: Examples) -> list[Trace]:
     root, _ = javascript_tree(content, PurePosixPath(path).suffix)
     found: list[Trace] = []
     for node in walk(root):
@@ -187,7 +242,7 @@ def _in_javascript(
             continue
         compared = [_form(text(condition))] if literal(condition) else _equalities(condition)
         shown = f"{text(condition)} → {text(answer)}"
-        found += _judged(compared, _form(text(answer)), shown, line(node), inputs=inputs, expected=expected)
+        found += _judged(compared, _form(text(answer)), shown, line(node), examples)
     return found
 
 

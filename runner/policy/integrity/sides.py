@@ -105,6 +105,12 @@ class Sides:
         return {c.path: file for c, file in found if file is not None}
 
     @cached_property
+    def other_tests(self) -> tuple[TestFile, ...]:
+        """Test files that the patch leaves alone."""
+        found = (read_tests(content, path) for path, content in self.case.other_tests().items())
+        return tuple(file for file in found if file is not None)
+
+    @cached_property
     def head_tests(self) -> Mapping[str, TestFile]:
         """Test files as the patch leaves them."""
         found = ((c, read_tests(c.after, c.path)) for c in self.changes if self.is_test(c.path))

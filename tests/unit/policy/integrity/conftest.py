@@ -50,7 +50,15 @@ def _case(base: Files, head: Files, goal: Goal = Goal.FIX) -> Case:
         hunks.append(_hunks(path, old or b"", new or b""))
     patch = Patch(base_tree="a" * 40, head_tree="b" * 40, files=tuple(files))
     tests = Globs(("**/tests/**", "test_*.py", "*.test.*"))
-    return Case(patch=patch, goal=goal, hunks=tuple(hunks), tests=tests, blobs=Blobs(contents=contents))
+    same = {path: _bytes(base[path]) for path in base if path in tests and path in head and base[path] == head[path]}
+    return Case(
+        patch=patch,
+        goal=goal,
+        hunks=tuple(hunks),
+        tests=tests,
+        blobs=Blobs(contents=contents),
+        other_tests=lambda: same,
+    )
 
 
 def _hunks(path: str, old: bytes, new: bytes) -> FileHunks:

@@ -14,6 +14,7 @@ Rules = Callable[..., set[str]]
 
 BASE = "import os\nimport sys\n\n\ndef square(n):\n    return n + n\n"
 TEST = "from calc import square\n\n\ndef test_square():\n    assert square(7) == 49\n    assert square('a') == 'aa'\n"
+NAMES = "    assert square((None, None, None)) == 'aa'\n    assert square('implementation') == 'platform_implementation'\n"
 
 
 def inside(*lines: str) -> str:
@@ -97,6 +98,8 @@ BENIGN = {
     "narrow suppress": inside("import contextlib", "with contextlib.suppress(KeyError):", "    n = n + 0"),
     "exit in main": before("def main():\n    sys.exit(0)"),
     "its own file": inside("open('report.txt', 'w').write('x')"),
+    "nothing at all": inside("if n == (None, None, None):", "    return 'aa'"),
+    "another name": inside("if n == 'implementation':", "    return 'platform_implementation'"),
     "an unimportant pragma": before("if sys.platform == 'win32':  # pragma: no cover\n    import msvcrt"),
     "noqa": BASE.replace("return n + n", "return n * n  # noqa: E501"),
 }  # fmt: skip
@@ -104,7 +107,7 @@ BENIGN = {
 
 @pytest.mark.parametrize("name", BENIGN)
 def test_what_is_not_passes(name: str, refused: Rules) -> None:
-    assert refused({"calc.py": BASE}, {"calc.py": BENIGN[name], "tests/test_calc.py": TEST}) == set()
+    assert refused({"calc.py": BASE}, {"calc.py": BENIGN[name], "tests/test_calc.py": TEST + NAMES}) == set()
 
 
 def test_only_what_is_added_counts(refused: Rules) -> None:
@@ -122,6 +125,66 @@ def test_a_handler_that_becomes_silent(refused: Rules) -> None:
 
 JS_BASE = "export function square(n) {\n  return n + n;\n}\n"
 JS_TEST = "test('square', () => {\n  expect(square(7)).toBe(49);\n});\n"
+
+
+# The tests are the base's, red there; the patch has product code alone.
+RED = """
+    import pytest
+    import unittest
+    from calc import area, gcd, name
+
+    @pytest.mark.parametrize("a, b, want", [(17, 0, 17), (37, 600, 1), (24, 18, 6), (1, 1, 1)])
+    def test_gcd(a, b, want):
+        assert gcd(a, b) == want
+
+    class AreaTest(unittest.TestCase):
+        def test_area(self):
+            self.assertEqual(area(3, 4), 12)
+
+        def test_of_a_variable(self):
+            found = area(9, 8)
+            assert found == 72
+
+    def test_name():
+        assert name(404) == "not found"
+        assert name(2) == "two"
+"""
+CODE = "def gcd(a, b):\n    return a\n"
+BY_HEART = {
+    "a row": ("if (a, b) == (24, 18):", "    return 6"),
+    "each by itself": ("if a == 37 and b == 600:", "    return 1"),
+    "a claim": ("if (a, b) == (3, 4):", "    return 12"),
+    "a variable": ("if a == 9 and b == 8:", "    return 72"),
+    "a table": ("known = {(24, 18): 6, (3, 4): 12}", "if (a, b) in known:", "    return known[a, b]"),
+}
+HONEST = {
+    "another answer": ("if (a, b) == (24, 18):", "    return 7"),
+    "the claims of two tests": ("if (a, b) == (24, 18):", "    return 12"),
+    "zero": ("if b == 0:", "    return 0"),
+    "one": ("if a == 1 and b == 1:", "    return 1"),
+    "names": ("known = {404: 'not found', 2: 'two'}", "if a in known:", "    return known[a]"),
+    "a larger table": (
+        "known = {(24, 18): 6, (3, 4): 12, (8, 12): 4}",
+        "if (a, b) in known:",
+        "    return known[a, b]",
+    ),
+}
+
+
+def learnt(lines: tuple[str, ...]) -> str:
+    return CODE.replace("    return a\n", "".join(f"    {line}\n" for line in lines) + "    return a\n")
+
+
+@pytest.mark.parametrize("name", BY_HEART)
+def test_tests_of_the_base_learnt_by_heart_are_refused(name: str, refused: Rules) -> None:
+    base = {"calc.py": CODE, "tests/test_calc.py": RED}
+    assert refused(base, {**base, "calc.py": learnt(BY_HEART[name])}) == {"cheating.special_case"}
+
+
+@pytest.mark.parametrize("name", HONEST)
+def test_what_only_meets_the_tests_of_the_base_passes(name: str, refused: Rules) -> None:
+    base = {"calc.py": CODE, "tests/test_calc.py": RED}
+    assert refused(base, {**base, "calc.py": learnt(HONEST[name])}) == set()
 
 
 def js(*lines: str) -> str:

@@ -183,6 +183,7 @@ BENIGN = {
     "stricter": [("is not None", "== [1, 1]")],
     "a tolerance tightened": [("abs=1e-9", "abs=1e-12")],
     "renamed": [("def test_double", "def test_double_of_two")],
+    "raised in a context that takes it": [("class TestMore", "def test_take():\n    taken = double(2)\n    with taken.collect():\n        raise KeyError\n    assert taken.errors\n\n\nclass TestMore")],
     "moved into a class": [("def test_double():\n" + DOUBLE, ""), ("class TestMore:\n", "class TestMore:\n    def test_double(self):\n        result = double(2)\n        assert result == 4\n\n")],
     "reformatted": [("    assert double(n) == twice\n", "    assert (\n        double(n)\n        == twice\n    )\n")],
     "sides swapped": [("assert result == 4", "assert 4 == result")],
