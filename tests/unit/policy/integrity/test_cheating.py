@@ -14,7 +14,9 @@ Rules = Callable[..., set[str]]
 
 BASE = "import os\nimport sys\n\n\ndef square(n):\n    return n + n\n"
 TEST = "from calc import square\n\n\ndef test_square():\n    assert square(7) == 49\n    assert square('a') == 'aa'\n"
-NAMES = "    assert square((None, None, None)) == 'aa'\n    assert square('implementation') == 'platform_implementation'\n"
+NAMES = (
+    "    assert square((None, None, None)) == 'aa'\n    assert square('implementation') == 'platform_implementation'\n"
+)
 
 
 def inside(*lines: str) -> str:
