@@ -126,7 +126,8 @@ def evidence_table(report: Report, run: Run | None = None) -> str:
 def _facts(evidence: Evidence) -> list[tuple[str, str, str]]:
     rows: list[tuple[str, str, str]] = []
     if evidence.image:
-        rows.append(("", "environment", code(evidence.image)))
+        day = f", packages of {evidence.packages_of}" if evidence.packages_of else ""
+        rows.append(("", "environment", f"{code(evidence.image)}{day}"))
     rows.append(("", "policy", f"{code(evidence.policy)} {code(evidence.policy_hash[:12])}"))
     rows.append(("", "trees", f"{code(evidence.base_tree[:12])} → {code(evidence.head_tree[:12])}"))
     return rows

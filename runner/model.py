@@ -281,6 +281,7 @@ class Evidence(Noun):
     head_tree: str = ""
     goal: Goal = Goal.FIX
     image: str | None = None
+    packages_of: str | None = Field(None, description="The day of the environment's packages; today's, where null.")
     commands: tuple[str, ...] = ()
     tests: TestEvidence | None = None
     coverage: CoverageEvidence | None = None

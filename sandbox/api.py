@@ -43,6 +43,10 @@ class SandboxError(Exception):
         self.remedy = remedy
 
 
+class SetupError(SandboxError):
+    """A command that makes an image failed: what it needs is not there, or is wrong."""
+
+
 class OutputTooLargeError(SandboxError):
     """Bytes that leave the sandbox went over their cap."""
 

@@ -18,7 +18,7 @@ from docker import APIClient
 from docker.types import LogConfig
 
 from sandbox import cleanup, workspace
-from sandbox.api import WORKSPACE, SandboxError
+from sandbox.api import WORKSPACE, SandboxError, SetupError
 from sandbox.errors import engine_failures
 from sandbox.exec import Ending, Output, run
 from sandbox.limits import ENVIRONMENT, KEEPER, PATH
@@ -100,7 +100,8 @@ class Builder:
         """Run a shell command as root, telling its lines.
 
         Raises:
-            SandboxError: it failed or took longer than `timeout` seconds; ends with its last lines.
+            SetupError: it failed or took longer than `timeout` seconds; ends with its last lines.
+            SandboxError: the engine failed.
         """
         lines = Lines(progress)
         ended = run(
@@ -121,7 +122,7 @@ class Builder:
             Ending.FLOOD: f"printed more than {OUTPUT_BYTES >> 20} MiB",
         }[ended.ending]
         said = bytes(ended.output.stdout).decode("utf-8", "replace").splitlines()[-LAST_LINES:]
-        raise SandboxError(
+        raise SetupError(
             "\n".join([f"`{command.strip().rsplit(chr(10), 1)[-1]}` {how}:", *said]),
             remedy="correct the setup commands of the repository, or what they install",
         )

@@ -72,6 +72,9 @@ class Environment(Noun):
     """The containers."""
 
     image: str | None = Field(description="Digest of the image; None where no container was started.")
+    packages_of: str | None = Field(
+        None, description="The day (YYYY-MM-DD) whose packages were installed; None where the newest were."
+    )
     commands: tuple[str, ...] = Field(description="What was run in the workspace, as a person would type it.")
     limits: dict[str, float] = Field(description="Of every container: sizes in MiB, time in seconds.")
 

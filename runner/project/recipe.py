@@ -7,7 +7,20 @@ from runner.git.trees import export
 from runner.project.model import Project
 from sandbox.api import EnvironmentRecipe
 
+# What uv, npm and pip (from 26) call "nothing that was published later". Others take what is newest.
+_NOTHING_LATER = "export UV_EXCLUDE_NEWER={day}T23:59:59Z npm_config_before={day}T23:59:59Z PIP_UPLOADED_PRIOR_TO={day}"
 
-def environment_recipe(project: Project, mirror: Mirror, tree: str) -> EnvironmentRecipe:
-    """How to build the image in which the project's commands run; `tree` is the checkout that it is set up in."""
-    return EnvironmentRecipe(setup=project.setup, key_files=dict(project.key_files), tree=lambda: export(mirror, tree))
+
+def environment_recipe(project: Project, mirror: Mirror, tree: str, *, day: str | None = None) -> EnvironmentRecipe:
+    """How to build the image in which the project's commands run.
+
+    Args:
+        project: what is set up.
+        mirror: where the tree is.
+        tree: the checkout that it is set up in.
+        day: take packages as they were at the end of that day (YYYY-MM-DD); None for today's.
+    """
+    setup = project.setup
+    if day is not None:
+        setup = tuple(f"{_NOTHING_LATER.format(day=day)}\n{command}" for command in setup)
+    return EnvironmentRecipe(setup=setup, key_files=dict(project.key_files), tree=lambda: export(mirror, tree))

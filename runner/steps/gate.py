@@ -14,15 +14,14 @@ from runner.errors import GitError
 from runner.git.diff import hunks, read_patch
 from runner.git.importing import examine
 from runner.git.mirror import Mirror
-from runner.git.trees import contents, paths, read
+from runner.git.trees import contents, paths
 from runner.model import Check, Evidence, Finding, Goal, Patch, Report, Verdict
 from runner.policy.case import Blobs, Case
 from runner.policy.evaluate import evaluate
 from runner.policy.moves import lines_changed
 from runner.policy.schema import Policy
-from runner.project import Project, environment_recipe, for_tree
-from runner.steps.proof.bench import Bench
-from runner.steps.verify import Proof, native, verify
+from runner.project import Project
+from runner.steps.proving import Proved, Prover, day_of
 from sandbox.api import Limits, SandboxError, Sandboxes
 
 _LARGEST_FILE = 4 << 20
@@ -93,31 +92,28 @@ def judge(
         check = Check(name="tests", verdict=Verdict.INCONCLUSIVE, summary=project.why_no_test)
         return _report(patch, findings, (check,), evidence, begun)
 
-    def bench_for(made_for: Project, tree: str) -> Bench:
-        recipe = environment_recipe(made_for, mirror, tree)
-        built = sandboxes.environment(recipe, labels=labels, progress=progress)
-        build = project.build if native(patch, project) else None
-        return Bench(mirror, sandboxes, built.digest, project, limits, labels, build)
-
     at = time.monotonic()
+    prover = Prover(
+        mirror=mirror,
+        project=project,
+        sandboxes=sandboxes,
+        limits=limits,
+        labels=labels,
+        patch=patch,
+        case=case,
+        policy=policy,
+        cache=cache,
+        progress=progress,
+    )
     try:
-        bench = bench_for(project, base_tree)
-        evidence = evidence.model_copy(update={"image": bench.image, "commands": bench.commands()})
-        at = time.monotonic()
-        head_bench = bench
-        if goal is Goal.DEPS:
-            theirs = for_tree(project, lambda path: read(mirror, head_tree, path, limit=_LARGEST_FILE), case.head_paths)
-            if theirs.setup != project.setup or theirs.key_files != project.key_files:
-                head_bench = bench_for(theirs, head_tree)
-        proof = verify(
-            bench, head_bench, patch=patch, hunks=case.hunks, goal=goal, policy=policy, cache=cache, progress=progress
-        )
+        proved = prover.prove(day_of(mirror, base_sha))
     except (SandboxError, GitError) as e:
         remedy = {"remedy": e.remedy} if e.remedy else {}
         seconds = round(time.monotonic() - at, 2)
         failed = Check(name="environment", verdict=Verdict.ERROR, summary=e.message, seconds=seconds, details=remedy)
         return _report(patch, findings, (failed,), evidence, begun)
-    report = _report(patch, (*findings, *proof.findings), proof.checks, _with(evidence, proof), begun)
+    proof = proved.proof
+    report = _report(patch, (*findings, *proof.findings), proof.checks, _with(evidence, proved), begun)
     return report.model_copy(update={"runs": proof.runs})
 
 
@@ -167,8 +163,16 @@ def _limits(policy: Policy, patch: Patch) -> dict[str, int]:
     }
 
 
-def _with(evidence: Evidence, proof: Proof) -> Evidence:
-    return evidence.model_copy(update={"tests": proof.tests, "coverage": proof.coverage})
+def _with(evidence: Evidence, proved: Proved) -> Evidence:
+    return evidence.model_copy(
+        update={
+            "image": proved.bench.image,
+            "packages_of": proved.day,
+            "commands": proved.bench.commands(),
+            "tests": proved.proof.tests,
+            "coverage": proved.proof.coverage,
+        }
+    )
 
 
 def _report(

@@ -87,6 +87,7 @@ def evidence_of(report: Report, setting: Setting) -> EvidenceFile:
         ),
         environment=Environment(
             image=measured.image,
+            packages_of=measured.packages_of,
             commands=measured.commands,
             limits={key: float(value) for key, value in asdict(setting.limits).items()},
         ),

@@ -13,6 +13,8 @@ from runner.steps.proof.trial import Judged, Trial, broken, capped, measured, pa
 def baseline(base: Measurement) -> Check:
     """Whether the base can be a measure of anything."""
     details: dict[str, Any] = {"passed": len(base.passed), "failed": base.red, "exit_code": base.exit_code}
+    if base.limit:
+        details["limit"] = True
     if base.problem:
         return measured("baseline", Verdict.INCONCLUSIVE, f"on the base, {base.problem}", base, details, show=True)
     if not base.tests:

@@ -308,3 +308,24 @@ def test_the_rules_alone(static_gate: Gate) -> None:
     assert no(static_gate(base, {"src/a.py": "x = 1\n" * 600})).keys() == {"size.lines"}
     static_gate.policy = static_gate.policy.tighten({"size": {"max_files": 0}})
     assert no(static_gate(base, {"src/a.py": "x = 2\n"})).keys() == {"size.files"}
+
+
+# ── requirements of another time ─────────────────────────────────────────────────────────────────────────────────
+
+# `werkzeug.__version__` went in 3.1; the fixture's commits are older than that.
+OLD = {
+    "requirements.txt": "werkzeug\npytest\n",
+    "app.py": "from werkzeug import __version__\n\n\ndef major(text=__version__):\n    return int(text[0])\n",
+    "test_app.py": "from app import major\n\n\ndef test_major():\n    assert major() == 3\n",
+}
+OLD_FIX = {
+    "app.py": OLD["app.py"].replace("text[0]", 'text.split(".")[0]'),
+    "test_new.py": "from app import major\n\n\ndef test_ten():\n    assert major('10.0') == 10\n",
+}
+
+
+def test_what_does_not_start_with_todays_packages_is_proved_with_those_of_its_day(gate: Gate) -> None:
+    report = gate(OLD, OLD_FIX)
+    assert report.verdict is Verdict.PASSED, (no(report), report.checks)
+    assert "packages of 2023-11-14" in next(c.summary for c in report.checks if c.name == "baseline")
+    assert report.evidence.packages_of == "2023-11-14"
