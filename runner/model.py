@@ -213,6 +213,7 @@ class Outcome(StrEnum):
     PROVIDER_DOWN = "provider_down"
     CRASHED = "crashed"
     OUTPUT_FLOOD = "output_flood"
+    LEAKED = "leaked"
 
 
 class Attempt(Noun):
@@ -225,6 +226,7 @@ class Attempt(Noun):
     detail: str = ""
     exit_code: int | None = None
     message: str = ""
+    prompt: str = Field("", description="The version of the prompt's templates: twelve digits of their hash.")
     tool_calls: int = 0
     usage: Usage = Usage()
     seconds: float = 0.0
@@ -281,6 +283,7 @@ class Evidence(Noun):
     head_tree: str = ""
     goal: Goal = Goal.FIX
     image: str | None = None
+    prompt: str | None = Field(None, description="The version of the agent's prompt; null where no agent of ours was.")
     packages_of: str | None = Field(None, description="The day of the environment's packages; today's, where null.")
     commands: tuple[str, ...] = ()
     tests: TestEvidence | None = None

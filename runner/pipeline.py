@@ -88,6 +88,8 @@ async def find_patch(run: str) -> Report | None:
             agents.pop(0)
             continue
         spent += 1
+        if tried.outcome is Outcome.LEAKED:
+            return None  # somebody is at work there: no other attempt meets the same text
         if tried.tree is None:
             continue
         report = await step(judge.judge_attempt, run, number)

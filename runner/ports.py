@@ -99,8 +99,18 @@ class Agent(Protocol):
         """
         ...
 
-    def work(self, box: Sandbox, door: Door, *, number: int, prompt: str, seconds: float, transcript: Path) -> Attempt:
-        """Let the agent work on the workspace. How it went is in the answer, never an exception.
+    def work(
+        self,
+        box: Sandbox,
+        door: Door,
+        *,
+        number: int,
+        prompt: str,
+        seconds: float,
+        transcript: Path,
+        env: Mapping[str, str],
+    ) -> Attempt:
+        """Let the agent work on the workspace, with some variables more. How it went is in the answer, never raised.
 
         Raises:
             SandboxError: the machine failed.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -95,8 +95,18 @@ class CliAgent:
             record=self.records(run, number),
         )
 
-    def work(self, box: Sandbox, door: Door, *, number: int, prompt: str, seconds: float, transcript: Path) -> Attempt:
-        """Let the agent work on the workspace. How it went is in the answer, never an exception.
+    def work(
+        self,
+        box: Sandbox,
+        door: Door,
+        *,
+        number: int,
+        prompt: str,
+        seconds: float,
+        transcript: Path,
+        env: Mapping[str, str],
+    ) -> Attempt:
+        """Let the agent work on the workspace, with some variables more. How it went is in the answer, never raised.
 
         Raises:
             SandboxError: the machine failed.
@@ -106,7 +116,7 @@ class CliAgent:
             result = box.exec(
                 [*_FORWARDER, "--", *self.cli.command(self.model)],
                 timeout=seconds,
-                env=self.cli.environment(),
+                env={**env, **self.cli.environment()},
                 stdin=prompt.encode("utf-8", "replace"),
                 output_limit=LARGEST_TRANSCRIPT,
                 on_stdout=lines.feed,

@@ -29,6 +29,9 @@ class Made(Noun):
     at: datetime = Field(description="When the verdict was reached, UTC.")
     seconds: float = Field(description="How long the judgement took.")
     automend: str = Field(description="Version of automend.")
+    prompt: str | None = Field(
+        None, description="Version of the agent's prompt (of its templates); None where no agent of ours wrote it."
+    )
     platform: Platform
 
 

@@ -8,7 +8,8 @@ from runner.errors import ProviderError
 from runner.git.trees import export
 from runner.model import Attempt, Noun, Outcome, Run
 from runner.ports import Budget
-from runner.steps.brief import write_brief
+from runner.steps.brief import prompt_version, write_brief
+from runner.steps.canary import VARIABLE, canaries, leaks
 from runner.steps.collect import collect
 from runner.steps.house import House, base_of, labels, tree_of
 from sandbox.api import Sandbox, Spec
@@ -55,6 +56,7 @@ def attempt(house: House, run_id: str, number: int, agent_name: str) -> Attempt:
         tried = Attempt(
             number=number, agent=agent_name, model=agent.model, outcome=Outcome.PROVIDER_DOWN, detail=detail
         )
+    tried = tried.model_copy(update={"prompt": prompt_version(run.job.goal)})
     others = tuple(a for a in run.attempts if a.number != number)
     house.store.update(run_id, attempts=(*others, tried))
     return tried
@@ -67,6 +69,7 @@ def _work(house: House, run: Run, number: int, agent_name: str, seconds: float) 
     start = run.start_tree or base.tree
     settings = house.host.settings.run
     budget = Budget(requests=settings.requests_per_attempt, tokens=settings.tokens_per_attempt, wall_seconds=seconds)
+    known = canaries(house.host.home, run.id, number)
     tools = house.sandboxes.tools(house.tools, progress=house.say(run.id))
     with agent.open_door(run.id, number, budget) as door:
         spec = Spec(
@@ -83,13 +86,18 @@ def _work(house: House, run: Run, number: int, agent_name: str, seconds: float) 
                 box,
                 door,
                 number=number,
-                prompt=write_brief(house, run, number),
+                prompt=write_brief(house, run, number, canary=known.prompt),
                 seconds=seconds,
                 transcript=house.papers(run.id, f"attempt-{number}"),
+                env={VARIABLE: known.variable},
             )
             if tried.outcome is not Outcome.DONE:
                 return tried
             left = collect(mirror, box, base)
+    leaked = leaks(known, mirror, start, left.tree or start, tried.message)
+    if leaked:
+        detail = f"{leaked[0].message}: nothing that it wrote is used"
+        return tried.model_copy(update={"outcome": Outcome.LEAKED, "detail": detail, "message": "", "findings": leaked})
     if left.tree == start:
         return tried.model_copy(update={"outcome": Outcome.NO_CHANGE, "detail": "the agent changed no file"})
     if left.tree is not None:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import secrets
 from importlib.resources import files
 
 from jinja2 import Environment, StrictUndefined
 
-from runner.model import Attempt, Report, Run, Verdict
+from runner.model import Attempt, Goal, Report, Run, Verdict
 from runner.steps.house import House
 
 _CONTEXT_LIMIT = 40_000
 _FEEDBACK_LIMIT = 20_000
+_SHARED = ("frame", "rules")
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b[@-_]")
 # C0 and C1 controls but tab and newline; bidi, zero-width and tag characters.
 _INVISIBLE = re.compile(
@@ -22,8 +24,8 @@ _INVISIBLE = re.compile(
 _templates = Environment(undefined=StrictUndefined, autoescape=False, trim_blocks=True, lstrip_blocks=True)  # noqa: S701 - plain text for a model, not HTML
 
 
-def write_brief(house: House, run: Run, number: int) -> str:
-    """The prompt of an attempt."""
+def write_brief(house: House, run: Run, number: int, *, canary: str) -> str:
+    """The prompt of an attempt. `canary` stands at the end of the untrusted text."""
     project = house.project(run)
     policy = house.policy(run)
     earlier = [a for a in run.attempts if run.round < a.number < number]
@@ -32,6 +34,7 @@ def write_brief(house: House, run: Run, number: int) -> str:
         nonce=secrets.token_hex(8),
         title=plain(run.job.title, 200),
         context=plain(run.job.context, _CONTEXT_LIMIT),
+        canary=canary,
         source=plain(run.job.trigger.source or run.job.trigger.kind, 200),
         test=project.test_shown,
         policy=policy.in_words(run.job.goal),
@@ -39,6 +42,12 @@ def write_brief(house: House, run: Run, number: int) -> str:
         refusal=plain(_refusal(run.report, earlier), _FEEDBACK_LIMIT),
         again=bool(earlier),
     )
+
+
+def prompt_version(goal: Goal) -> str:
+    """Which words a goal's prompts are made with: twelve digits of a hash over the templates."""
+    texts = (files("prompts").joinpath(f"{part}.md").read_bytes() for part in (goal.value, *_SHARED))
+    return hashlib.sha256(b"\0".join(texts)).hexdigest()[:12]
 
 
 def plain(text: str, limit: int) -> str:
@@ -71,6 +80,6 @@ def _refusal(report: Report | None, earlier: list[Attempt]) -> str:
 
 def _render(name: str, **values: object) -> str:
     source = files("prompts").joinpath(name).read_text(encoding="utf-8")
-    shared = {part: files("prompts").joinpath(f"{part}.md").read_text(encoding="utf-8") for part in ("frame", "rules")}
+    shared = {part: files("prompts").joinpath(f"{part}.md").read_text(encoding="utf-8") for part in _SHARED}
     inner = {key: _templates.from_string(text).render(**values) for key, text in shared.items()}
     return _templates.from_string(source).render(**values, **inner)

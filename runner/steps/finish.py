@@ -63,7 +63,7 @@ def proposed(house: House, run_id: str) -> str:
 def revised(house: House, run_id: str) -> str:
     """End `revise`: back to waiting, with or without a new commit."""
     run = house.store.run(run_id)
-    pushed = run.report is not None and run.pull is not None and run.report.verdict is Verdict.PASSED
+    pushed = run.pull is not None and _last_word(run) is Verdict.PASSED
     why = f"revised: {run.head_sha}" if pushed else f"no revision passed the gate: {why_not(run)}"
     house.store.finish(run_id, RunStatus.PROPOSED, why)
     return why

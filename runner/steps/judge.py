@@ -61,6 +61,7 @@ def judge_attempt(house: House, run_id: str, number: int) -> Report:
         extra_findings=(*tried.findings, *memory.known(house, run, tree, number, setting.policy)),
         cache=house.host.home / "baselines",
     )
+    report = report.model_copy(update={"evidence": report.evidence.model_copy(update={"prompt": tried.prompt or None})})
     evidence = seal.seal(evidence_of(report, setting), signer)
     evidence_path(house, run_id, tree).write_text(seal.write(evidence), encoding="utf-8")
     memory.remember_refusal(house, run, number, report, setting.policy)

@@ -7,6 +7,7 @@ from runner.errors import Refused
 from runner.git.diff import diff_text
 from runner.model import PullRequest, Report, Run, Verdict
 from runner.steps import memory
+from runner.steps.canary import refuse_leaks
 from runner.steps.house import House, base_of, pull_of, tree_of
 from runner.steps.record import sealed_in_words
 
@@ -44,13 +45,18 @@ def push(house: House, run_id: str) -> str:
 
 
 def summarize(house: House, run_id: str) -> str:
-    """What was wrong, what changed and why: by a model where one answers, else from the evidence alone."""
+    """What was wrong, what changed and why: by a model where one answers, else from the evidence alone.
+
+    Raises:
+        Refused: the words carry what was planted for an agent to find.
+    """
     run = house.store.run(run_id)
     report = passed(run)
     base = base_of(run)
     mirror = house.mirror(base.remote)
     diff = diff_text(mirror, report.patch.base_tree, report.patch.head_tree, limit_bytes=100_000)
     words = house.summarizer.summarize(run, report, diff) or messages.template_summary(run, report)
+    refuse_leaks(house, run, f"{words}\n{messages.title(run)}")
     house.store.update(run_id, summary=words)
     return words
 

@@ -63,6 +63,7 @@ def evidence_of(report: Report, setting: Setting) -> EvidenceFile:
             at=datetime.now(UTC).replace(microsecond=0),
             seconds=measured.seconds,
             automend=measured.version,
+            prompt=measured.prompt,
             platform=_platform(),
         ),
         subject=Subject(

@@ -97,6 +97,18 @@ def test_one_that_fills_its_disk(house, calc):
     assert untouched(calc)
 
 
+def test_one_that_carries_secrets_out_ends_the_run(house, calc):
+    house.agent((shell('printf "key: %s\\n" "$(printenv DEPLOY_TOKEN | base64 -w0)" >notes.md'), *FIX), FIX)
+    done = house("run", "--repo", calc.path, "--title", "Mend it", "--json")
+    assert done.code == 1, done.err
+    attempt = only_attempt(done)  # three are allowed; the same text would say the same to the next
+    assert attempt["outcome"] == "leaked"
+    assert [f["path"] for f in attempt["findings"] if f["line"]] == ["notes.md"]
+    assert "notes.md carries a canary out of the agent's environment" in done.document["reason"]
+    assert untouched(calc)
+    assert house.left_behind() == []
+
+
 def test_one_that_dies(house, calc):
     kill = "for p in /proc/[0-9]*; do grep -q codex $p/comm 2>/dev/null && kill -9 ${p#/proc/}; done"
     house.agent((shell(kill), say("Done.")))

@@ -112,6 +112,7 @@ def attempt(sandboxes: DockerSandboxes, image: str, tools: str, tmp_path: Path) 
                 prompt=prompt or "add() subtracts. Fix it.",
                 seconds=seconds,
                 transcript=tmp_path / "runs" / f"attempt-{number}",
+                env={},
             )
             calc = box.read("calc.py", limit=10_000) or b""
             for trap in ("CLAUDE_MD_WAS_READ", "AGENTS_MD_WAS_READ"):

@@ -186,7 +186,9 @@ def test_work(tmp_path: Path, cli: Cli, events: list[dict[str, Any]]) -> None:
     box: Any = Box(events)
     door: Door = FakeDoor()
     path = tmp_path / "runs" / "attempt-4"
-    tried = agent.work(_box(box), door, number=4, prompt="fix ü \ud800", seconds=77, transcript=path)
+    tried = agent.work(
+        _box(box), door, number=4, prompt="fix ü \ud800", seconds=77, transcript=path, env={"KIND": "odd"}
+    )
     assert (tried.outcome, tried.message, tried.tool_calls) == (Outcome.DONE, "Fixed.", 2)
     assert (tried.number, tried.agent, tried.model, tried.seconds) == (4, "a", "m1", 3.0)
     assert tried.usage == Usage(requests=2, input=10)
@@ -195,6 +197,7 @@ def test_work(tmp_path: Path, cli: Cli, events: list[dict[str, Any]]) -> None:
     assert box.stdin.startswith("fix ü ".encode())
     assert box.argv[:2] == ["/usr/bin/python3", "-I"]
     assert "m1" in box.argv
+    assert box.env["KIND"] == "odd"
     assert all("fix" not in part for part in box.argv), "the prompt is not on the command line"
 
 

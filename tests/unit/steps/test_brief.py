@@ -1,14 +1,17 @@
+import os
 from importlib.resources import files
+from pathlib import Path
 
 import pytest
 
 from runner.model import Goal
-from runner.steps.brief import _render, plain
+from runner.steps.brief import _render, plain, prompt_version
 
 
 def render(goal, **more):
     values = {
         "nonce": "n0nce",
+        "canary": "c0ffee",
         "title": "",
         "context": "KeyError: 1",
         "source": "shop.log",
@@ -24,7 +27,7 @@ def render(goal, **more):
 @pytest.mark.parametrize("goal", list(Goal))
 def test_every_goal_has_a_prompt_with_the_fenced_context_and_the_rules(goal):
     text = render(goal)
-    assert "<<<n0nce\nKeyError: 1\nn0nce>>>" in text
+    assert "KeyError: 1\n\n[c0ffee]\nn0nce>>>" in text
     assert "- small" in text
     assert "python -m pytest" in text
     assert "{{" not in text
@@ -59,3 +62,34 @@ def test_long_text_is_cut_in_the_middle():
 
 def test_prompts_are_data_of_the_package():
     assert {f"{g.value}.md" for g in Goal} <= {f.name for f in files("prompts").iterdir()}
+
+
+GOLDEN = Path(__file__).parent / "golden"
+FULL = {
+    "title": "ZeroDivisionError in mean()",
+    "context": "Traceback (most recent call last):\n  …\nZeroDivisionError: division by zero",
+    "feedback": "Review by rita:\nPlease say what the mean of nothing is.",
+    "refusal": "- tests.green (test_calc.py:4): test_mean fails on the patch — make it pass by what the code does",
+    "again": True,
+}
+
+
+@pytest.mark.parametrize("goal", list(Goal))
+def test_the_whole_prompt_is_as_it_was_read_last(goal):
+    """Words for a model are read by a person before they change: `AUTOMEND_GOLDEN=1` writes them anew."""
+    text = render(goal, **FULL)
+    kept = GOLDEN / f"{goal.value}.txt"
+    if os.environ.get("AUTOMEND_GOLDEN"):
+        kept.write_text(text, encoding="utf-8")
+    assert text == kept.read_text(encoding="utf-8")
+
+
+def test_text_from_outside_stands_between_fences_alone():
+    before, _, rest = render(Goal.FIX, **FULL).partition("<<<n0nce\n")
+    assert "ZeroDivisionError" not in before
+    assert rest.startswith("ZeroDivisionError in mean()")
+
+
+def test_a_version_per_goal():
+    assert len({prompt_version(goal) for goal in Goal}) == len(Goal)
+    assert all(len(prompt_version(goal)) == 12 for goal in Goal)
