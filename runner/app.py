@@ -61,7 +61,7 @@ class App:
         """A new run for a job; wrong names are told here, before anything is written.
 
         Raises:
-            UsageError: the repository, policy or agent is not one.
+            UsageError: the repository, policy or agent is not one, or an agent's price is not known and money limited.
             RepositoryError: the path is not a git repository.
         """
         where = self.locate(job.repo)
@@ -72,6 +72,9 @@ class App:
             if name not in self.house.agents:
                 known = ", ".join(sorted(self.house.agents))
                 raise UsageError(f"there is no agent `{name}`", remedy=f"configured: {known}")
+        names = tuple(n for n in (job.repo, where.forge, where.remote, where.path and str(where.path)) if n)
+        asked = self.house.config(names, job.repo_config)
+        self.host.settings.require_prices(job.agents or asked.agents or self.host.settings.run.agents)
         return self.house.store.create(job.model_copy(update=_anywhere(job, where)))
 
     def follow(self, run_id: str, *, tell: Callable[[Moment], None], now: Callable[[str], None]) -> Run:

@@ -312,7 +312,8 @@ def show_command(
         elif as_json:
             out.print_json(json.dumps(_run_json(app, run)))
         else:
-            screens.show_run(out, run, app.house.store.trail(run.id), now=app.house.store.now(run.id))
+            budget = app.house.account(run).in_words() if run.base is not None else ""
+            screens.show_run(out, run, app.house.store.trail(run.id), now=app.house.store.now(run.id), budget=budget)
 
 
 @cli.command("doctor")
@@ -491,6 +492,7 @@ def _run_json(app: App, run: Run, *, brief: bool = False) -> dict[str, Any]:
     document["report"] = run.report.to_json() if run.report is not None else None
     document["trail"] = [m.model_dump(mode="json") for _, m in app.house.store.trail(run.id)]
     document["diff"] = app.diff(run)
+    document["budget"] = app.house.account(run).statement() if run.base is not None else None
     return document
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import os
 import tomllib
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -34,12 +35,19 @@ class AgentConfig(Section):
         description="Who answers: a provider, or `replay` (a recorded script, no network, no key)."
     )
     base_url: str | None = Field(None, description="The provider's address, if not the usual one.")
+    keyless: bool = Field(False, description="Send no key: for a server of your own at `base_url` that asks for none.")
     script: Path | None = Field(None, description="For `replay`: the script file.")
 
     @model_validator(mode="after")
     def _replay_has_script(self) -> AgentConfig:
         if (self.provider == "replay") != (self.script is not None):
             raise ValueError('`script` goes with provider = "replay", and is needed there')
+        return self
+
+    @model_validator(mode="after")
+    def _keyless_has_address(self) -> AgentConfig:
+        if self.keyless and self.base_url is None:
+            raise ValueError("`keyless` needs `base_url`: the usual providers all want a key")
         return self
 
 
@@ -55,7 +63,47 @@ class RunConfig(Section):
     verify_seconds: float = Field(900.0, gt=0, description="Longest time for one test run in a container, in seconds.")
     requests_per_attempt: int = Field(200, gt=0, description="Most model requests in one attempt.")
     tokens_per_attempt: int = Field(4_000_000, gt=0, description="Most tokens (in and out) in one attempt.")
+    usd_per_attempt: float | None = Field(
+        None, gt=0, description="Most money for one attempt, in US dollars; every agent's model then needs a price."
+    )
     keep_transcripts_days: int = Field(30, gt=0, description="How long transcripts of attempts are kept.")
+
+
+class BudgetConfig(Section):
+    """`[budget.run]`, `[budget.repo]` and `[budget.day]`: what all attempts of one may take together."""
+
+    requests: int | None = Field(None, gt=0, description="Most model requests.")
+    tokens: int | None = Field(None, gt=0, description="Most tokens, in and out.")
+    usd: float | None = Field(None, gt=0, description="Most money, in US dollars; every agent's model needs a price.")
+    seconds: float | None = Field(None, gt=0, description="Longest time of agents at work, in seconds.")
+
+
+class BudgetsConfig(Section):
+    """`[budget]`: what models may cost beyond one attempt; `[run]` has an attempt's own limits."""
+
+    run: BudgetConfig = Field(
+        default_factory=lambda: BudgetConfig.model_validate({}),
+        description="One run: all its attempts, those that answer reviews too.",
+    )
+    repo: BudgetConfig = Field(
+        default_factory=lambda: BudgetConfig.model_validate({}), description="One repository in one day (UTC)."
+    )
+    day: BudgetConfig = Field(
+        default_factory=lambda: BudgetConfig.model_validate({}), description="All repositories in one day (UTC)."
+    )
+
+
+class PriceConfig(Section):
+    """`[prices."MODEL"]`: what a model costs, in US dollars per million tokens, as its provider lists it."""
+
+    input: float = Field(ge=0, description="Tokens that the model reads.")
+    output: float = Field(ge=0, description="Tokens that it writes.")
+    cached_input: float | None = Field(
+        None, ge=0, description="Tokens that it reads from its cache; by default as `input`."
+    )
+    cache_write: float | None = Field(
+        None, ge=0, description="Tokens that it puts into its cache, where that is charged; by default as `input`."
+    )
 
 
 class SandboxConfig(Section):
@@ -135,6 +183,8 @@ class Settings(Section):
 
     agents: dict[str, AgentConfig] = Field(default_factory=dict, description="Agents by name, over the built-in two.")
     run: RunConfig = Field(default_factory=lambda: RunConfig.model_validate({}))
+    budget: BudgetsConfig = Field(default_factory=lambda: BudgetsConfig.model_validate({}))
+    prices: dict[str, PriceConfig] = Field(default_factory=dict, description="Prices by the model's name.")
     sandbox: SandboxConfig = Field(default_factory=lambda: SandboxConfig.model_validate({}))
     serve: ServeConfig = Field(default_factory=lambda: ServeConfig.model_validate({}))
     summary: SummaryConfig = Field(default_factory=lambda: SummaryConfig.model_validate({}))
@@ -147,10 +197,39 @@ class Settings(Section):
         """The configured agents over the built-in ones."""
         return {**BUILT_IN_AGENTS, **self.agents}
 
+    @property
+    def money_limits(self) -> list[str]:
+        """The settings that limit money, by their names in the file."""
+        limits = {
+            "run.usd_per_attempt": self.run.usd_per_attempt,
+            "budget.run.usd": self.budget.run.usd,
+            "budget.repo.usd": self.budget.repo.usd,
+            "budget.day.usd": self.budget.day.usd,
+        }
+        return [name for name, most in limits.items() if most is not None]
+
+    def require_prices(self, agents: Iterable[str]) -> None:
+        """Where money is limited, what these agents cost must be known. Replays cost nothing.
+
+        Raises:
+            ConfigError: a model has no price.
+        """
+        limits = self.money_limits
+        for name in agents if limits else ():
+            agent = self.all_agents.get(name)
+            if agent is None or agent.provider == "replay" or agent.model in self.prices:
+                continue
+            raise ConfigError(
+                f"{limits[0]} limits money, but nobody knows what agents.{name} costs: "
+                f"its model `{agent.model}` has no price",
+                remedy=f'set input and output in [prices."{agent.model}"] (US dollars per million tokens, as the '
+                "provider lists them; 0 for a model of your own), or let run.agents leave this agent out",
+            )
+
 
 BUILT_IN_AGENTS: dict[str, AgentConfig] = {
-    "codex": AgentConfig(cli="codex", model="gpt-5.5", provider="openai", base_url=None, script=None),
-    "claude": AgentConfig(cli="claude", model="claude-sonnet-4-6", provider="anthropic", base_url=None, script=None),
+    "codex": AgentConfig.model_validate({"cli": "codex", "model": "gpt-5.5", "provider": "openai"}),
+    "claude": AgentConfig.model_validate({"cli": "claude", "model": "claude-sonnet-4-6", "provider": "anthropic"}),
 }
 
 
@@ -345,6 +424,10 @@ def template() -> str:
     ]
     tables: tuple[tuple[str, type[Section]], ...] = (
         ("run", RunConfig),
+        ("budget.run", BudgetConfig),
+        ("budget.repo", BudgetConfig),
+        ("budget.day", BudgetConfig),
+        ('prices."MODEL"', PriceConfig),
         ("sandbox", SandboxConfig),
         ("serve", ServeConfig),
         ("summary", SummaryConfig),

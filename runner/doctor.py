@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 
 from runner.agents.catalog import script_of
 from runner.app import App
-from runner.errors import AutomendError
+from runner.errors import AutomendError, ConfigError
 from runner.github.doctor import check_token
 from sandbox import contract, debian
 from sandbox.api import SandboxError
@@ -120,11 +120,25 @@ def _agents(app: App) -> list[Symptom]:
                 )
             continue
         variable, key = keys[agent.provider]
-        if key is None:
+        if agent.keyless:
+            symptoms.append(Symptom(f"agent {name}", "ok", f"{what} at {agent.base_url}, without a key (not tried)"))
+        elif key is None:
             symptoms.append(Symptom(f"agent {name}", "warn", f"{what}: {variable} is not set", f"export {variable}=…"))
         else:
             symptoms.append(Symptom(f"agent {name}", "ok", f"{what}, {variable} is set (not tried: that costs money)"))
-    return symptoms
+    return symptoms + _prices(app)
+
+
+def _prices(app: App) -> list[Symptom]:
+    """Where money is limited, every model needs a price."""
+    settings = app.host.settings
+    if not settings.money_limits:
+        return []
+    try:
+        settings.require_prices(settings.run.agents)
+    except ConfigError as e:
+        return [Symptom("prices", "bad", e.message, e.remedy)]
+    return [Symptom("prices", "ok", f"known for every agent; limited by {', '.join(settings.money_limits)}")]
 
 
 def _github(app: App, repo: str | None) -> list[Symptom]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import re
 
+from runner.budget import dollars
 from runner.model import Check, Evidence, Finding, Health, PullRequest, Report, Rollout, Run, Usage, Verdict
 
 MARKER = "<!-- automend:{kind}:{run} -->"
@@ -142,7 +143,9 @@ def cost(usages: list[Usage], attempts: int) -> str:
         output=sum(u.output for u in usages),
     )
     priced = [u.cost_usd for u in usages if u.cost_usd is not None]
-    money = f", ${sum(priced):.2f}" if priced else ""
+    money = f", {dollars(sum(priced))}" if priced else ""
+    if priced and len(priced) < len([u for u in usages if u.requests]):
+        money += " and what has no price"
     times = "1 attempt" if attempts == 1 else f"{attempts} attempts"
     return (
         f"{times}, {total.requests} requests, {total.input:,} tokens in ({total.cached:,} cached), "

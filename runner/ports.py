@@ -12,17 +12,40 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
+from runner.budget import Price
 from runner.model import Attempt, CiStatus, Health, PullRequest, Report, Review, Rollout, Run, Usage
 from sandbox.api import Sandbox
 
 
+class Account(Protocol):
+    """The wider budgets that an attempt is charged to; kept where a restart does not forget them."""
+
+    def refusal(self) -> str | None:
+        """Why no further request may pass, in words; None while something is left.
+
+        Raises:
+            OutsideError: nobody can tell.
+        """
+        ...
+
+    def charge(self, usage: Usage, seconds: float) -> None:
+        """Add what was taken since the last charge.
+
+        Raises:
+            OutsideError: it cannot be written down.
+        """
+        ...
+
+
 @dataclass(frozen=True)
 class Budget:
-    """What one attempt may take from the model provider."""
+    """What one attempt may take from the model provider; `usd` None is no limit in money."""
 
     requests: int = 200
     tokens: int = 4_000_000
+    usd: float | None = None
     wall_seconds: float = 900.0
+    account: Account | None = None
 
 
 class Door(Protocol):
@@ -55,6 +78,8 @@ class Answer:
 class Upstream(Protocol):
     """Who answers behind the gateway: a provider, or a script. The one asynchronous port, as answers are streams."""
 
+    name: str
+    """Who this is, for people. The same name is the same provider; a script has none, and is never left alone."""
     secrets: tuple[str, ...]
     """What must not stand in a record or reach the container."""
 
@@ -79,9 +104,22 @@ class Gateway(Protocol):
         ...
 
     def open(
-        self, *, dialect: Dialect, upstream: Upstream, model: str, budget: Budget, record: Path | None
+        self,
+        *,
+        dialect: Dialect,
+        upstream: Upstream,
+        model: str,
+        budget: Budget,
+        record: Path | None,
+        price: Price | None = None,
     ) -> AbstractContextManager[Door]:
-        """A door of its own for one attempt, shut when the context ends; `record` is where exchanges are kept."""
+        """A door of its own for one attempt, shut when the context ends; `record` is where exchanges are kept.
+
+        Without a `price`, nothing is known about money.
+
+        Raises:
+            ProviderError: the provider is known to be down, or its quota used up.
+        """
         ...
 
 
@@ -95,7 +133,7 @@ class Agent(Protocol):
         """The gateway for attempt `number` of `run`; shut when the context ends.
 
         Raises:
-            ProviderError: no key, or nothing is configured to answer.
+            ProviderError: no key, nothing is configured to answer, or the provider is down.
         """
         ...
 

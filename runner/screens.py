@@ -158,7 +158,7 @@ def ago(moment: datetime) -> str:
     return f"{seconds:.0f} s"
 
 
-def show_run(console: Console, run: Run, trail: list[tuple[int, Moment]], *, now: str = "") -> None:
+def show_run(console: Console, run: Run, trail: list[tuple[int, Moment]], *, now: str = "", budget: str = "") -> None:
     """The whole story of a run."""
     console.print(Rule(f"run {run.id}", align="left"))
     facts = Table(box=None, show_header=False, padding=(0, 1))
@@ -174,6 +174,7 @@ def show_run(console: Console, run: Run, trail: list[tuple[int, Moment]], *, now
         ("merged as", run.merge_sha or "–"),
         ("revert", run.revert_pull.url if run.revert_pull else "–"),
         ("cost", cost([a.usage for a in run.attempts], len(run.attempts))),
+        ("budgets", escape(budget) or "–"),
     ]
     for name, value in rows:
         if value != "–":

@@ -25,6 +25,7 @@ from sqlalchemy.engine import Connection, Engine
 from runner.errors import ConfigError, UsageError
 from runner.memory import Memory
 from runner.model import Job, Moment, Run, RunStatus, Verdict
+from runner.spending import Spending
 
 _META = sa.MetaData()
 _RUNS = sa.Table(
@@ -73,7 +74,7 @@ class Assignment:
 
 
 class Store:
-    """Runs and moments in one database; `memory` has what became of patches.
+    """Runs and moments in one database; `memory` has what became of patches, `spending` what models took.
 
     Args:
         engine: SQLAlchemy's engine, its schema up to date (`open_store`).
@@ -82,6 +83,7 @@ class Store:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self.memory = Memory(engine)
+        self.spending = Spending(engine)
 
     # ── runs ────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -15,7 +15,8 @@ from runner.agents.replay import Replay, Voice
 from runner.agents.replay_anthropic import MessagesVoice
 from runner.agents.replay_openai import ResponsesVoice
 from runner.agents.script import load_script
-from runner.config import AgentConfig, Host
+from runner.budget import Price
+from runner.config import AgentConfig, Host, PriceConfig
 from runner.errors import ConfigError, ProviderError
 from runner.ports import Agent, Dialect, Gateway, Upstream
 
@@ -47,7 +48,16 @@ def _agent(name: str, config: AgentConfig, host: Host, gateway: Gateway) -> Agen
         gateway=gateway,
         upstream=upstream,
         records=lambda run, number: host.home / "runs" / run / f"attempt-{number}.exchanges.jsonl",
+        price=_price(host.settings.prices.get(config.model)),
     )
+
+
+def _price(config: PriceConfig | None) -> Price | None:
+    if config is None:
+        return None
+    cached = config.input if config.cached_input is None else config.cached_input
+    written = config.input if config.cache_write is None else config.cache_write
+    return Price(input=config.input, cached=cached, written=written, output=config.output)
 
 
 def _replay(config: AgentConfig, dialect: Dialect, host: Host) -> Callable[[int], Upstream]:
@@ -65,13 +75,16 @@ def script_of(config: AgentConfig, host: Host) -> Path:
 
 def _real(name: str, config: AgentConfig, host: Host, gateway: Gateway) -> Callable[[int], Upstream]:
     def provider(_number: int) -> Upstream:
+        dialect: Dialect = "openai" if config.provider == "openai" else "anthropic"
+        if config.keyless and config.base_url is not None:
+            return gateway.provider(dialect, base_url=config.base_url, key="")
         key, variable, usual = _key(host, config.provider)
         if key is None or not key.get_secret_value():
             raise ProviderError(
                 f"agent {name} has no key for {config.provider}",
-                remedy=f"set {variable}, or let run.agents name another agent than {name}",
+                remedy=f"set {variable}, or let run.agents name another agent than {name}; for a server of your own "
+                f"that asks for no key, agents.{name}.keyless = true",
             )
-        dialect: Dialect = "openai" if config.provider == "openai" else "anthropic"
         return gateway.provider(dialect, base_url=config.base_url or usual, key=key.get_secret_value())
 
     return provider

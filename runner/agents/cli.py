@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, Self
 
+from runner.budget import Price
 from runner.model import Attempt, Outcome
 from runner.ports import Budget, Dialect, Door, Gateway, Upstream
 from sandbox.api import DOOR, TOOLS, ExecResult, Sandbox
@@ -72,6 +73,7 @@ class CliAgent:
         gateway: makes the doors.
         upstream: makes who answers, for attempt `number` of a run; may raise ProviderError.
         records: where the exchanges of an attempt are kept.
+        price: what the model costs, where that is known.
     """
 
     name: str
@@ -80,12 +82,13 @@ class CliAgent:
     gateway: Gateway
     upstream: Callable[[int], Upstream]
     records: Callable[[str, int], Path]
+    price: Price | None = None
 
     def open_door(self, run: str, number: int, budget: Budget) -> AbstractContextManager[Door]:
         """The gateway for attempt `number` of `run`; shut when the context ends.
 
         Raises:
-            ProviderError: no key, or nothing is configured to answer.
+            ProviderError: no key, nothing is configured to answer, or the provider is down.
         """
         return self.gateway.open(
             dialect=self.cli.dialect,
@@ -93,6 +96,7 @@ class CliAgent:
             model=self.model,
             budget=budget,
             record=self.records(run, number),
+            price=self.price,
         )
 
     def work(

@@ -20,6 +20,7 @@ class Recording:
         answers: whole event streams, as the provider sent them.
     """
 
+    name = ""
     secrets: tuple[str, ...] = ()
 
     def __init__(self, answers: tuple[bytes, ...]) -> None:

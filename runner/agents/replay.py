@@ -70,6 +70,7 @@ class Replay:
         turns: what to do.
     """
 
+    name = ""
     secrets: tuple[str, ...] = ()
 
     def __init__(self, voice: Voice, turns: tuple[Turn, ...]) -> None:

@@ -8,18 +8,37 @@ from typing import Any, Protocol
 
 REMOVED = "[removed by the gateway: content that the provider would have fetched from elsewhere]"
 
+_BYTES_PER_TOKEN = 4
+
 
 @dataclass
 class Meter:
-    """What one answer took, and whether it came to its end. `input` includes `cached`."""
+    """What one answer took, and whether it came to its end. `input` includes `cached` and `written`."""
 
     input: int = 0
     cached: int = 0
+    """Read from the provider's cache."""
+    written: int = 0
+    """Put into the provider's cache, where that has a price of its own."""
     output: int = 0
+    events: int = 0
+    """Events of a stream that were seen."""
+    guessed: bool = False
+    """The provider did not say all of it."""
     ended: bool = False
     """The dialect's terminal event was seen."""
     failure: str | None = None
     """The provider's own words, where it broke off inside the stream."""
+
+    def guess(self, *, request: int, answer: int) -> None:
+        """Fill in what the provider did not say; it does so at the end of a stream, and some servers never do.
+
+        Four bytes of the request are taken for a token, and so is each event of a stream, or four bytes of an answer
+        in one piece. Both are given in bytes.
+        """
+        self.guessed = True
+        self.input = self.input or request // _BYTES_PER_TOKEN
+        self.output = max(self.output, self.events or answer // _BYTES_PER_TOKEN)
 
 
 class Speech(Protocol):

@@ -1,10 +1,12 @@
-"""What an attempt has used of its budget, and whether its door is still open. Pure; the clock is given."""
+"""What an attempt has used of its budgets, and whether its door is still open. The clock is given."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from threading import Lock
 
+from runner.budget import Allowance, Price, Spent, used_up
+from runner.errors import OutsideError
 from runner.gateway.dialect import Meter
 from runner.model import Usage
 from runner.ports import Budget
@@ -13,13 +15,25 @@ BROKEN_IN_A_ROW = 3
 
 
 class Ledger:
-    """Counts, and shuts the door for good: over budget, or because the provider is down. Safe between threads."""
+    """Counts, and shuts the door for good: over a budget, or because the provider is down. Safe between threads.
 
-    def __init__(self, budget: Budget, clock: Callable[[], float]) -> None:
+    What is counted reaches the wider budgets (`Budget.account`) by `admit`, `flush` and `close`, which may block on a
+    database; everything else is quick.
+
+    Args:
+        budget: the attempt's own limits, and the account of the wider ones.
+        clock: seconds that never go back.
+        price: of the model; None where it is not known, and then no money is counted.
+    """
+
+    def __init__(self, budget: Budget, clock: Callable[[], float], price: Price | None = None) -> None:
         self._budget = budget
+        self._allowance = Allowance(budget.requests, budget.tokens, budget.usd, budget.wall_seconds)
+        self._price = price
         self._clock = clock
-        self._end = clock() + budget.wall_seconds
-        self._usage = Usage()
+        self._began = self._charged = clock()
+        self._usage = Usage(cost_usd=None if price is None else 0.0)
+        self._owed = Usage()
         self._broken = 0
         self._closed: tuple[str, str] | None = None
         self._lock = Lock()
@@ -33,8 +47,8 @@ class Ledger:
         return self._closed
 
     def seconds_left(self) -> float:
-        """What is left of the time."""
-        return max(0.0, self._end - self._clock())
+        """What is left of the attempt's time."""
+        return max(0.0, self._began + self._budget.wall_seconds - self._clock())
 
     def shut(self, kind: str, why: str) -> str:
         """Shut the door for good; the first reason stays. Answers the reason."""
@@ -45,41 +59,86 @@ class Ledger:
 
     def admit(self) -> str | None:
         """Count a request in, or say why it may not pass."""
-        used, budget = self._usage, self._budget
-        if self._closed is not None:
-            return self._closed[1]
-        if used.requests >= budget.requests:
-            return self.shut("budget", f"the attempt has made its {budget.requests} model requests")
-        if used.input + used.output >= budget.tokens:
-            return self.shut("budget", f"the attempt has used its {budget.tokens} tokens")
-        if self.seconds_left() <= 0:
-            return self.out_of_time()
+        if (closed := self.closed_because()) is not None:
+            return closed[1]
         with self._lock:
-            self._usage = used.model_copy(update={"requests": self._usage.requests + 1})
-        return None
+            refusal = self._over()
+            if refusal is None:
+                self._add(Usage(requests=1))
+        if refusal is not None:
+            return self.shut("budget", refusal)
+        self.flush()
+        refusal = self._wider()
+        if refusal is not None:
+            return self.shut("budget", refusal)
+        closed = self.closed_because()  # the flush may have failed
+        return None if closed is None else closed[1]
 
     def out_of_time(self) -> str:
         """Shut the door because the time is over."""
-        return self.shut("budget", f"the attempt has used its {self._budget.wall_seconds:.0f} seconds")
+        return self.shut("budget", self._over() or "the attempt's time is over")
 
-    def take(self, meter: Meter) -> None:
-        """Add what an answer took, whether it came to its end or not."""
+    def take(self, meter: Meter) -> float | None:
+        """Add what an answer took, whether it came to its end or not. The answer is its price in US dollars."""
+        cost = None
+        if self._price is not None:
+            cost = self._price.of(input=meter.input, cached=meter.cached, written=meter.written, output=meter.output)
         with self._lock:
-            used = self._usage
-            self._usage = used.model_copy(
-                update={
-                    "input": used.input + meter.input,
-                    "cached": used.cached + meter.cached,
-                    "output": used.output + meter.output,
-                }
-            )
+            self._add(Usage(input=meter.input, cached=meter.cached, output=meter.output, cost_usd=cost))
+        return cost
+
+    def flush(self) -> None:
+        """Charge what was counted to the wider budgets. Where that fails, the door is shut: nothing goes uncounted."""
+        account = self._budget.account
+        if account is None:
+            return
+        with self._lock:
+            owed, self._owed = self._owed, Usage()
+            now = self._clock()
+            seconds, self._charged = now - self._charged, now
+        try:
+            account.charge(owed, seconds)
+        except OutsideError as e:
+            self.shut("budget", e.message)
+            with self._lock:  # perhaps it can be written at the end
+                self._owed = _sum(self._owed, owed)
+                self._charged -= seconds
 
     def went_well(self) -> None:
         """An answer came to its end."""
         self._broken = 0
 
-    def broke(self, why: str) -> None:
-        """An answer broke off; the CLI may ask again, but not forever."""
+    def broke(self, why: str) -> bool:
+        """An answer broke off; the CLI may ask again, but not forever. Whether that was once too often."""
         self._broken += 1
-        if self._broken >= BROKEN_IN_A_ROW:
-            self.shut("provider_down", f"{self._broken} answers in a row broke off; the last: {why}")
+        if self._broken < BROKEN_IN_A_ROW:
+            return False
+        self.shut("provider_down", f"{self._broken} answers in a row broke off; the last: {why}")
+        return True
+
+    def _wider(self) -> str | None:
+        account = self._budget.account
+        try:
+            return account.refusal() if account is not None else None
+        except OutsideError as e:
+            return e.message
+
+    def _over(self) -> str | None:
+        used = self._usage
+        spent = Spent(used.requests, used.input + used.output, used.cost_usd or 0.0, self._clock() - self._began)
+        return used_up("attempt", self._allowance, spent)
+
+    def _add(self, more: Usage) -> None:
+        self._usage = _sum(self._usage, more)
+        self._owed = _sum(self._owed, more)
+
+
+def _sum(one: Usage, other: Usage) -> Usage:
+    costs = [u.cost_usd for u in (one, other) if u.cost_usd is not None]
+    return Usage(
+        requests=one.requests + other.requests,
+        input=one.input + other.input,
+        cached=one.cached + other.cached,
+        output=one.output + other.output,
+        cost_usd=sum(costs) if costs else None,
+    )

@@ -69,8 +69,9 @@ class Messages:
 
 def _take_input(usage: dict[str, Any], meter: Meter) -> None:
     cached = number(usage.get("cache_read_input_tokens"))
-    whole = number(usage.get("input_tokens")) + number(usage.get("cache_creation_input_tokens")) + cached
-    meter.input, meter.cached = max(meter.input, whole), max(meter.cached, cached)
+    written = number(usage.get("cache_creation_input_tokens"))
+    meter.input = max(meter.input, number(usage.get("input_tokens")) + written + cached)
+    meter.cached, meter.written = max(meter.cached, cached), max(meter.written, written)
 
 
 def _client_tools(tools: Any, strip: Strip) -> list[dict[str, Any]]:

@@ -16,9 +16,13 @@ from pathlib import Path
 
 import uvicorn
 
-from runner.errors import OutsideError
+from runner.budget import Price
+from runner.errors import OutsideError, ProviderError
+from runner.gateway.asking import Patience
+from runner.gateway.breaker import Breaker
+from runner.gateway.completions import Completions
 from runner.gateway.dialect import Speech
-from runner.gateway.door import OpenDoor, Patience
+from runner.gateway.door import OpenDoor
 from runner.gateway.ledger import Ledger
 from runner.gateway.messages import Messages
 from runner.gateway.record import Record
@@ -26,7 +30,8 @@ from runner.gateway.responses import Responses
 from runner.gateway.upstream import HttpUpstream
 from runner.ports import Budget, Dialect, Door, Upstream
 
-SPEECHES: dict[Dialect, Speech] = {"openai": Responses(), "anthropic": Messages()}
+SPEECHES: dict[Dialect, tuple[Speech, ...]] = {"openai": (Responses(), Completions()), "anthropic": (Messages(),)}
+"""What each dialect is spoken as; the first is what its CLI speaks."""
 
 _LONGEST_SOCKET_PATH = 107
 _CONNECTIONS = 32
@@ -62,31 +67,67 @@ class Gateway:
         self._thread: threading.Thread | None = None
         self._folder: Path | None = None
         self._doors: set[Future[None]] = set()
+        self._breakers: dict[str, Breaker] = {}
 
     def provider(self, dialect: Dialect, *, base_url: str, key: str) -> Upstream:
         """The real provider at `base_url`."""
-        return HttpUpstream(SPEECHES[dialect], base_url=base_url, key=key)
+        return HttpUpstream(SPEECHES[dialect][0], base_url=base_url, key=key)
 
     @contextmanager
     def open(
-        self, *, dialect: Dialect, upstream: Upstream, model: str, budget: Budget, record: Path | None
+        self,
+        *,
+        dialect: Dialect,
+        upstream: Upstream,
+        model: str,
+        budget: Budget,
+        record: Path | None,
+        price: Price | None = None,
     ) -> Iterator[Door]:
         """A door for one attempt; its socket is gone when the context ends.
 
         Raises:
             OutsideError: the socket cannot be made.
+            ProviderError: the provider is left alone at the moment, as it is down or its quota is used up.
         """
+        ledger = Ledger(budget, time.monotonic, price)
+        breaker = self._breaker(upstream)
+        refusal = breaker.admit(ledger) if breaker is not None else None
+        if refusal is not None:
+            raise ProviderError(refusal, remedy="it is tried again by itself; or let run.agents name another agent")
+        try:
+            with self._opened(
+                dialect=dialect, upstream=upstream, model=model, ledger=ledger, breaker=breaker, record=record
+            ) as door:
+                yield door
+        finally:
+            ledger.flush()
+            if breaker is not None:
+                breaker.leave(ledger)
+
+    @contextmanager
+    def _opened(
+        self,
+        *,
+        dialect: Dialect,
+        upstream: Upstream,
+        model: str,
+        ledger: Ledger,
+        breaker: Breaker | None,
+        record: Path | None,
+    ) -> Iterator[Door]:
         loop, folder = self._start()
         path = folder / f"{secrets.token_hex(4)}.sock"
         listener = _listen(path)
         try:
             door = OpenDoor(
                 path,
-                speech=SPEECHES[dialect],
+                speeches=SPEECHES[dialect],
                 upstream=upstream,
                 model=model,
-                ledger=Ledger(budget, time.monotonic),
+                ledger=ledger,
                 record=Record(record, upstream.secrets),
+                breaker=breaker,
                 patience=self._patience,
             )
             server = uvicorn.Server(
@@ -130,6 +171,12 @@ class Gateway:
         if folder is not None:
             with suppress(OSError):
                 folder.rmdir()
+
+    def _breaker(self, upstream: Upstream) -> Breaker | None:
+        with self._lock:
+            if not upstream.name:
+                return None
+            return self._breakers.setdefault(upstream.name, Breaker(upstream.name, time.monotonic))
 
     def _gone(self, door: Future[None]) -> None:
         self._doors.discard(door)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 LONGEST_EVENT = 16 * 1024 * 1024
+_DONE = b"[DONE]"  # the one event of OpenAI's older streams that is no JSON; told as an object of that type
 
 
 class EventTooLongError(ValueError):
@@ -43,6 +44,8 @@ class Events:
 
 
 def _parse(data: bytes) -> dict[str, Any] | None:
+    if data == _DONE:
+        return {"type": _DONE.decode()}
     try:
         value = json.loads(data)
     except ValueError:

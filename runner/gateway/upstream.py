@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 import httpx
 
+from runner.errors import ConfigError
 from runner.gateway.dialect import Speech
 from runner.ports import Answer
 
@@ -19,13 +20,17 @@ class HttpUpstream:
     Args:
         speech: its dialect.
         base_url: as the provider's own SDK takes it: with `/v1` for OpenAI, without for Anthropic.
-        key: the secret; goes into the request's headers and nowhere else.
+        key: the secret; goes into the request's headers and nowhere else. Without one, no such header is sent.
+
+    Raises:
+        ConfigError: `base_url` is not an address.
     """
 
     def __init__(self, speech: Speech, *, base_url: str, key: str) -> None:
         self.secrets: tuple[str, ...] = (key,) if key else ()
         self._speech = speech
         self._root = base_url.rstrip("/").removesuffix("/v1")
+        self.name = _name(self._root)
         self._key = key
         self._client: httpx.AsyncClient | None = None
 
@@ -41,7 +46,8 @@ class HttpUpstream:
         if self._client is None:
             timeout = httpx.Timeout(None, connect=_CONNECT_SECONDS)
             self._client = httpx.AsyncClient(timeout=timeout, follow_redirects=False)
-        sent = {**headers, **self._speech.headers(self._key), "accept-encoding": "identity"}
+        key = self._speech.headers(self._key) if self._key else {}
+        sent = {**headers, **key, "accept-encoding": "identity"}
         try:
             async with self._client.stream("POST", self._root + path, headers=sent, content=body) as response:
                 yield Answer(response.status_code, response.headers, _chunks(response))
@@ -53,6 +59,17 @@ class HttpUpstream:
         if self._client is not None:
             await self._client.aclose()
             self._client = None
+
+
+def _name(root: str) -> str:
+    """The address for people: without a user and password, should it have them."""
+    try:
+        url = httpx.URL(root)
+    except httpx.InvalidURL as e:
+        raise ConfigError(f"a provider's address is none: {e}", remedy="give base_url as https://HOST/v1") from e
+    if url.scheme not in {"http", "https"} or not url.host:
+        raise ConfigError(f"a provider's address is none: `{root}`", remedy="give base_url as https://HOST/v1")
+    return f"{url.scheme}://{url.netloc.decode('ascii')}{url.path.rstrip('/')}"
 
 
 async def _chunks(response: httpx.Response) -> AsyncIterator[bytes]:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 
-from runner.errors import ProviderError
+from runner.budget import setting
+from runner.errors import Inconclusive, ProviderError
 from runner.git.trees import export
 from runner.model import Attempt, Noun, Outcome, Run
 from runner.ports import Budget
+from runner.spending import Account
 from runner.steps.brief import prompt_version, write_brief
 from runner.steps.canary import VARIABLE, canaries, leaks
 from runner.steps.collect import collect
@@ -32,9 +34,14 @@ class Plan(Noun):
 
 
 def plan(house: House, run_id: str) -> Plan:
-    """The agents of a run in their order, and the attempts that the policy allows."""
+    """The agents of a run in their order, and the attempts that the policy allows.
+
+    Raises:
+        ConfigError: money is limited, and nobody knows what an agent costs.
+    """
     run = house.store.run(run_id)
     agents = run.job.agents or house.repo(run).agents or house.host.settings.run.agents
+    house.host.settings.require_prices(agents)
     return Plan(agents=tuple(agents), attempts=house.policy(run).attempts, first=run.round)
 
 
@@ -43,33 +50,47 @@ def attempt(house: House, run_id: str, number: int, agent_name: str) -> Attempt:
 
     Raises:
         DockerError: the engine failed.
+        Inconclusive: a budget of the run, the repository or the day is used up, so nobody can try. Nothing was found
+            wrong, with the patch or with the world: the host itself has said that this is enough.
     """
     run = house.store.run(run_id)
     agent = house.agents[agent_name]
-    seconds = house.host.settings.run.attempt_seconds
+    account = house.account(run, number)
+    refusal = account.refusal()
+    if refusal is not None:
+        raise Inconclusive(f"attempt {number} was not begun: {refusal}")
+    seconds = min(house.host.settings.run.attempt_seconds, account.seconds_left())
     house.sandboxes.reap(run=run_id)  # what an earlier, killed try of this very step left behind
     house.say(run_id)(f"{agent_name} ({agent.model}) is working, attempt {number}")
     try:
-        tried = _work(house, run, number, agent_name, seconds)
+        tried = _work(house, run, account, agent_name, seconds)
     except ProviderError as e:
         detail = f"{e.message} — {e.remedy}" if e.remedy else e.message
         tried = Attempt(
             number=number, agent=agent_name, model=agent.model, outcome=Outcome.PROVIDER_DOWN, detail=detail
         )
     tried = tried.model_copy(update={"prompt": prompt_version(run.job.goal)})
+    if tried.outcome is Outcome.TIMEOUT:
+        tried = tried.model_copy(update=_why_killed(tried, account))
     others = tuple(a for a in run.attempts if a.number != number)
     house.store.update(run_id, attempts=(*others, tried))
     return tried
 
 
-def _work(house: House, run: Run, number: int, agent_name: str, seconds: float) -> Attempt:
-    agent = house.agents[agent_name]
+def _work(house: House, run: Run, account: Account, agent_name: str, seconds: float) -> Attempt:
+    number, agent = account.attempt, house.agents[agent_name]
     base = base_of(run)
     mirror = house.mirror(base.remote)
     start = run.start_tree or base.tree
     settings = house.host.settings.run
-    budget = Budget(requests=settings.requests_per_attempt, tokens=settings.tokens_per_attempt, wall_seconds=seconds)
     known = canaries(house.host.home, run.id, number)
+    budget = Budget(
+        requests=settings.requests_per_attempt,
+        tokens=settings.tokens_per_attempt,
+        usd=settings.usd_per_attempt,
+        wall_seconds=settings.attempt_seconds,
+        account=account,
+    )
     tools = house.sandboxes.tools(house.tools, progress=house.say(run.id))
     with agent.open_door(run.id, number, budget) as door:
         spec = Spec(
@@ -103,6 +124,14 @@ def _work(house: House, run: Run, number: int, agent_name: str, seconds: float) 
     if left.tree is not None:
         mirror.keep(f"runs/{run.id}/attempt-{number}", left.tree)
     return tried.model_copy(update={"tree": left.tree, "dropped": left.dropped, "findings": left.findings})
+
+
+def _why_killed(tried: Attempt, account: Account) -> dict[str, object]:
+    """Whether it was the attempt's own time that was over, or a wider budget's."""
+    refusal = account.refusal()
+    if refusal is not None:
+        return {"outcome": Outcome.BUDGET, "detail": f"{tried.detail}: {refusal}"}
+    return {"detail": f"{tried.detail}; {setting('attempt', 'seconds')} in automend.toml gives it longer"}
 
 
 def _give_git(box: Sandbox) -> None:

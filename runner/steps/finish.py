@@ -126,6 +126,8 @@ def _last_word(run: Run) -> Verdict:
         return run.report.verdict
     # Nothing was left to judge. Refused by a rule while it was collected, or by what the agent did (nothing).
     outcomes = {a.outcome for a in run.attempts}
+    if run.report is None and run.attempts and run.attempts[-1].outcome is Outcome.BUDGET:
+        return Verdict.INCONCLUSIVE  # a limit of ours stopped it: nobody knows what it would have done
     return Verdict.ERROR if outcomes and outcomes <= {Outcome.CRASHED, Outcome.PROVIDER_DOWN} else Verdict.FAILED
 
 

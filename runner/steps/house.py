@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from runner.config import Host, RepoConfig, read_repo_config
+from runner.budget import Allowance, Scope
+from runner.config import BudgetConfig, Host, RepoConfig, read_repo_config
 from runner.errors import ConfigError, ForgeError, RepositoryError
 from runner.evidence.keys import Signer, load_key
 from runner.git.mirror import Mirror
@@ -16,6 +17,7 @@ from runner.model import Base, Place, Run
 from runner.policy.schema import Policy, load_policy
 from runner.ports import Agent, Deployer, Forge, Probe, Summarizer
 from runner.project import Project, recognise
+from runner.spending import Account
 from runner.store import Store
 from sandbox.api import LABEL_RUN, Limits, Sandboxes, ToolsRecipe
 
@@ -115,6 +117,19 @@ class House:
             output_mb=box.output_mb,
             wall_seconds=seconds,
         )
+
+    def account(self, run: Run, attempt: int = 0) -> Account:
+        """The budgets beyond one attempt, and what was taken of them.
+
+        Raises:
+            RepositoryError: the run was never checked out.
+        """
+        budgets = self.host.settings.budget
+        scopes: tuple[tuple[Scope, BudgetConfig], ...] = (
+            ("run", budgets.run), ("repo", budgets.repo), ("day", budgets.day),
+        )  # fmt: skip
+        allowances = {scope: Allowance(**budget.model_dump()) for scope, budget in scopes}
+        return Account(self.store.spending, run.id, base_of(run).remote, attempt, allowances)
 
     def papers(self, run: str, *names: str) -> Path:
         """Where a run's own files are kept (transcripts, recordings)."""

@@ -14,6 +14,9 @@ CONFIGURATION = (ROOT / "docs/configuration.md").read_text(encoding="utf-8")
 
 TABLES = {
     "### [run]": config.RunConfig,
+    "### [budget]": config.BudgetsConfig,
+    "### [budget.run]": config.BudgetConfig,
+    '### [prices."MODEL"]': config.PriceConfig,
     "### [sandbox]": config.SandboxConfig,
     "### [serve]": config.ServeConfig,
     "### [summary]": config.SummaryConfig,
@@ -54,7 +57,7 @@ def test_every_key_stands_in_the_reference_with_its_default_and_meaning(heading)
 
 
 def test_every_table_of_the_settings_file_has_a_heading():
-    sections = {"agents": "agents.NAME", "repo": 'repo."OWNER/NAME"'}
+    sections = {"agents": "agents.NAME", "repo": 'repo."OWNER/NAME"', "prices": 'prices."MODEL"'}
     for name in config.Settings.model_fields.keys() - {"source"}:
         assert f"### [{sections.get(name, name)}]" in TABLES
 

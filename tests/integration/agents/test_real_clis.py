@@ -116,7 +116,7 @@ def test_a_budget_of_requests(agent: Make, attempt: Try, cli: str) -> None:
     script = turns(*['{ shell = "echo again" }'] * 50)
     done = attempt(agent(cli, script), budget=Budget(requests=3))
     assert done.attempt.outcome is Outcome.BUDGET
-    assert done.attempt.detail == "the attempt has made its 3 model requests"
+    assert done.attempt.detail.startswith("the attempt's budget of 3 requests is used up; run.requests_per_attempt")
     assert done.attempt.usage.requests == 3
     assert done.attempt.exit_code == 1
 

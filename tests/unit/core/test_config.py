@@ -85,3 +85,43 @@ def test_repo_config_takes_the_keys_of_a_repository_table(tmp_path):
 def test_the_switch(tmp_path):
     assert load({"AUTOMEND_HOME": str(tmp_path), "AUTOMEND_DISABLED": "1"}).disabled
     assert not load({"AUTOMEND_HOME": str(tmp_path), "AUTOMEND_DISABLED": "0"}).disabled
+
+
+PRICED = '[prices."claude-sonnet-4-6"]\ninput = 3\noutput = 15\n'
+
+
+def test_a_limit_in_money_needs_every_price(tmp_path):
+    settings = load(write(tmp_path, f"[budget.run]\nusd = 5\n{PRICED}")).settings
+    settings.require_prices(["claude"])
+    with pytest.raises(ConfigError) as caught:
+        settings.require_prices(["claude", "codex"])
+    assert "budget.run.usd limits money" in caught.value.message
+    assert "gpt-5.5" in caught.value.message
+    assert '[prices."gpt-5.5"]' in caught.value.remedy
+
+
+def test_without_a_limit_in_money_and_for_replays_no_price_is_needed(tmp_path):
+    load(write(tmp_path, "[budget.day]\ntokens = 5\n")).settings.require_prices(["claude", "codex"])
+    replay = '[agents.x]\ncli = "codex"\nmodel = "m"\nprovider = "replay"\nscript = "s.toml"\n'
+    load(write(tmp_path, f"[run]\nusd_per_attempt = 1\n{replay}")).settings.require_prices(["x"])
+
+
+def test_budgets_by_variable(tmp_path):
+    host = load({"AUTOMEND_HOME": str(tmp_path), "AUTOMEND_BUDGET__DAY__USD": "12.5"})
+    assert host.settings.budget.day.usd == 12.5
+    assert host.settings.money_limits == ["budget.day.usd"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[budget.month]\nusd = 1\n", "budget.month"),
+        ("[budget.run]\nusd = 0\n", "budget.run.usd"),
+        ('[prices."m"]\ninput = 1\n', "prices.m.output"),
+        ('[prices."m"]\ninput = -1\noutput = 1\n', "prices.m.input"),
+        ('[agents.x]\ncli = "codex"\nmodel = "m"\nprovider = "openai"\nkeyless = true\n', "base_url"),
+    ],
+)
+def test_budgets_and_prices_that_cannot_be(tmp_path, text, said):
+    with pytest.raises(ConfigError, match=said):
+        load(write(tmp_path, text))

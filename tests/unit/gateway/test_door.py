@@ -257,7 +257,10 @@ def test_the_request_budget(open_door: Open, provider: Provider, dialect: Dialec
     provider.replies = [Reply(chunks=list(STREAMS[dialect]))]
     client = open_door(dialect, budget=Budget(requests=2))
     assert [client.ask().status_code for _ in range(3)] == [200, 200, 400]
-    assert client.door.closed_because() == ("budget", "the attempt has made its 2 model requests")
+    assert client.door.closed_because() == (
+        "budget",
+        "the attempt's budget of 2 requests is used up; run.requests_per_attempt in automend.toml raises it",
+    )
     assert len(provider.asked) == 2
 
 
@@ -265,7 +268,10 @@ def test_the_token_budget(open_door: Open, provider: Provider) -> None:
     provider.replies = [Reply(chunks=list(OPENAI_STREAM))]
     client = open_door(budget=Budget(tokens=200))
     assert [client.ask().status_code for _ in range(3)] == [200, 200, 400]
-    assert client.door.closed_because() == ("budget", "the attempt has used its 200 tokens")
+    assert client.door.closed_because() == (
+        "budget",
+        "the attempt's budget of 200 tokens is used up (214); run.tokens_per_attempt in automend.toml raises it",
+    )
     assert client.door.usage().input + client.door.usage().output == 214
 
 

@@ -29,8 +29,12 @@ def test_events_are_found_however_they_are_cut(sizes: list[int], newline: str) -
 
 
 def test_what_is_no_event_is_passed_over() -> None:
-    stream = b': ping\n\ndata: [DONE]\n\ndata: [1]\n\ndata: {"type":\ndata: "two lines"}\n\n'
+    stream = b': ping\n\ndata: DONE\n\ndata: [1]\n\ndata: {"type":\ndata: "two lines"}\n\n'
     assert list(Events().feed(stream)) == [{"type": "two lines"}]
+
+
+def test_the_end_of_an_older_stream_is_an_event_of_its_own() -> None:
+    assert list(Events().feed(b"data: [DONE]\n\n")) == [{"type": "[DONE]"}]
 
 
 def test_an_event_without_end_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,60 @@
+"""One request and what came of it: what is known about it, what ends it early, and what is recorded of it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+from runner.gateway.dialect import Meter
+from runner.gateway.record import LARGEST_ANSWER, redact
+
+
+class RefusedError(Exception):
+    """This request gets no answer from the provider. `message` is what the CLI is told."""
+
+    def __init__(self, status: int, message: str, *, note: str | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.note = note or message
+
+
+class BrokenOffError(Exception):
+    """The answer stopped before its end; the client's connection must not end cleanly."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """A request as the provider gets it."""
+
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+
+@dataclass
+class Exchange:
+    """One request and what came of it, for the record."""
+
+    path: str
+    request: bytes = b""
+    answer: bytearray = field(default_factory=bytearray)
+    status: int = 0
+    tries: int = 0
+    stripped: list[str] = field(default_factory=list)
+    meter: Meter = field(default_factory=Meter)
+    metered: bool = False
+    """Its answer costs tokens."""
+    note: str = ""
+    patience: float = 0.0
+    settled: bool = False
+    started: float = field(default_factory=time.monotonic)
+
+    def keep(self, chunk: bytes) -> None:
+        """Remember a part of the answer, up to the record's cap."""
+        self.answer += chunk[: max(0, LARGEST_ANSWER - len(self.answer))]
+
+
+def redact_bytes(data: bytes, secrets: tuple[str, ...]) -> bytes:
+    """`redact` for what goes into the container."""
+    return redact(data.decode("utf-8", "surrogateescape"), secrets).encode("utf-8", "surrogateescape")
