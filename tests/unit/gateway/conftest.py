@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
+from runner.budget import Price
 from runner.gateway import Gateway, Patience
 from runner.ports import Budget, Dialect, Door
 
@@ -134,6 +135,19 @@ ANTHROPIC_STREAM = [
     event({"type": "message_stop"}),
 ]
 
+
+def chunk(**fields: Any) -> bytes:
+    value = {"id": "c1", "object": "chat.completion.chunk", "choices": [], **fields}
+    return f"data: {json.dumps(value)}\n\n".encode()
+
+
+CHAT_STREAM = [
+    chunk(choices=[{"index": 0, "delta": {"role": "assistant", "content": "hello"}}], usage=None),
+    chunk(choices=[{"index": 0, "delta": {}, "finish_reason": "stop"}], usage=None),
+    chunk(usage={"prompt_tokens": 100, "prompt_tokens_details": {"cached_tokens": 60}, "completion_tokens": 7}),
+    b"data: [DONE]\n\n",
+]
+
 STREAMS: dict[str, list[bytes]] = {"openai": OPENAI_STREAM, "anthropic": ANTHROPIC_STREAM}
 PATHS = {"openai": "/v1/responses", "anthropic": "/v1/messages"}
 
@@ -175,24 +189,32 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
 @pytest.fixture
 def open_door(tmp_path: Path, provider: Provider, shared: Gateway) -> Iterator[Callable[..., Client]]:
     """Opens a door to the provider and gives what a container would talk through it with."""
+    shared._breakers.clear()  # the port may have been another test's provider before
     with ExitStack() as stack:
 
         def go(
-            dialect: Dialect = "openai", *, budget: Budget | None = None, patience: Patience | None = None
+            dialect: Dialect = "openai",
+            *,
+            budget: Budget | None = None,
+            patience: Patience | None = None,
+            price: Price | None = None,
+            key: str = KEY,
+            fresh: bool = False,
         ) -> Client:
             gateway = shared
-            if patience is not None:
-                gateway = Gateway(tmp_path / "doors", patience=patience)
+            if patience is not None or fresh:
+                gateway = Gateway(tmp_path / "doors", patience=patience or PATIENCE)
                 stack.callback(gateway.close)
             base = f"{provider.url}/v1" if dialect == "openai" else provider.url
             record = tmp_path / "records" / "attempt-1.jsonl"
             door = stack.enter_context(
                 gateway.open(
                     dialect=dialect,
-                    upstream=gateway.provider(dialect, base_url=base, key=KEY),
+                    upstream=gateway.provider(dialect, base_url=base, key=key),
                     model="the-pinned-model",
                     budget=budget or Budget(),
                     record=record,
+                    price=price,
                 )
             )
             http = stack.enter_context(

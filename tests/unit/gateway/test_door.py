@@ -10,7 +10,9 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from runner.gateway import Patience
+from runner.budget import Price
+from runner.errors import OutsideError
+from runner.gateway import Gateway, Patience
 from runner.model import Usage
 from runner.ports import Budget, Dialect
 
@@ -167,6 +169,51 @@ def test_an_answer_in_one_piece_may_take_longer(open_door: Open, provider: Provi
     assert client.ask({"stream": True}).status_code == 400
 
 
+@pytest.mark.parametrize("clean_end", [True, False])
+def test_a_stream_that_breaks_off_at_once_is_asked_for_again(
+    open_door: Open, provider: Provider, clean_end: bool
+) -> None:
+    provider.replies = [Reply(chunks=[], clean_end=clean_end), Reply(chunks=list(OPENAI_STREAM))]
+    client = open_door()
+    assert client.ask().content == b"".join(OPENAI_STREAM)
+    assert len(provider.asked) == 2
+    assert client.exchanges()[-1]["tries"] == 2
+
+
+def test_half_an_answer_in_one_piece_is_asked_for_again(open_door: Open, provider: Provider) -> None:
+    body = json.dumps({"usage": {"input_tokens": 1, "output_tokens": 2}}).encode()
+    provider.replies = [Reply(body=body[:-5]), Reply(body=body, headers={"content-encoding": "gzip"}), Reply(body=body)]
+    client = open_door()
+    answer = client.ask({"stream": False})
+    assert (answer.status_code, answer.content) == (200, body)
+    assert len(provider.asked) == 3
+
+
+def test_an_answer_in_one_piece_that_never_comes_whole_is_never_given(open_door: Open, provider: Provider) -> None:
+    provider.replies = [Reply(body=b'{"usage": {')]
+    client = open_door()
+    answer = client.ask({"stream": False})
+    assert answer.status_code == 400
+    assert "no whole answer" in answer.json()["error"]["message"]
+    assert (client.door.closed_because() or ("",))[0] == "provider_down"
+
+
+def test_a_provider_that_counts_requests_is_waited_for_longer(open_door: Open, provider: Provider) -> None:
+    counted = Reply(429, b'{"error": {"code": "rate_limit_exceeded", "message": "slow down"}}')
+    provider.replies = [*[counted] * 9, Reply(chunks=list(OPENAI_STREAM))]
+    client = open_door(patience=Patience(tries=2, first_wait=0.01, longest_wait=0.02, counted=5))
+    assert client.ask().status_code == 200
+    assert len(provider.asked) == 10
+
+
+def test_but_not_forever(open_door: Open, provider: Provider) -> None:
+    provider.replies = [Reply(429, headers={"retry-after": "3600"})]
+    client = open_door(patience=Patience(tries=2, first_wait=0.01, longest_wait=0.1, counted=0.5))
+    assert client.ask().status_code == 400
+    assert 4 <= len(provider.asked) <= 7
+    assert (client.door.closed_because() or ("",))[0] == "provider_down"
+
+
 # ── answers that break off ───────────────────────────────────────────────────────────────────────────────────
 
 
@@ -296,6 +343,106 @@ def test_time_is_over_before_the_provider_is_back(open_door: Open, provider: Pro
     client = open_door(budget=Budget(wall_seconds=5), patience=Patience(tries=9, first_wait=30, longest_wait=30))
     assert client.ask().status_code == 400
     assert (client.door.closed_because() or ("", ""))[0] == "budget"
+
+
+def test_a_budget_in_money(open_door: Open, provider: Provider) -> None:
+    provider.replies = [Reply(chunks=list(OPENAI_STREAM))]
+    price = Price(input=1000, cached=100, written=1000, output=2000)
+    client = open_door(budget=Budget(usd=0.1), price=price)
+    assert client.door.usage().cost_usd == 0.0
+    assert [client.ask().status_code for _ in range(3)] == [200, 200, 400]
+    # Each time 40 tokens at 1000, 60 from the cache at 100 and 7 written at 2000 dollars for a million.
+    assert client.door.usage().cost_usd == pytest.approx(2 * (0.04 + 0.006 + 0.014))
+    assert client.door.closed_because() == (
+        "budget",
+        "the attempt's budget of $0.1000 is used up ($0.1200); run.usd_per_attempt in automend.toml raises it",
+    )
+    assert client.exchanges()[0]["usage"]["usd"] == pytest.approx(0.06)
+
+
+def test_filling_the_cache_has_a_price_of_its_own(open_door: Open, provider: Provider) -> None:
+    provider.replies = [Reply(chunks=list(STREAMS["anthropic"]))]
+    client = open_door("anthropic", price=Price(input=0, cached=0, written=1000, output=0))
+    client.ask()
+    assert client.door.usage().cost_usd == pytest.approx(10 * 1000 / 1e6)
+
+
+class Book:
+    """An account of wider budgets that says no after so many requests."""
+
+    def __init__(self, most: int = 10**9) -> None:
+        self.most = most
+        self.total = Usage()
+        self.seconds = 0.0
+        self.broken = False
+        self.heard_of_tokens = threading.Event()
+
+    def refusal(self) -> str | None:
+        return "the day is over" if self.total.requests > self.most else None
+
+    def charge(self, usage: Usage, seconds: float) -> None:
+        if self.broken:
+            raise OutsideError("the disk is full")
+        self.seconds += seconds
+        self.total = Usage(
+            requests=self.total.requests + usage.requests,
+            input=self.total.input + usage.input,
+            cached=self.total.cached + usage.cached,
+            output=self.total.output + usage.output,
+            cost_usd=(self.total.cost_usd or 0) + (usage.cost_usd or 0),
+        )
+        if usage.input:
+            self.heard_of_tokens.set()
+
+
+def test_what_goes_through_is_charged_to_the_wider_budgets(provider: Provider, open_door: Open) -> None:
+    provider.replies = [Reply(chunks=list(OPENAI_STREAM))]
+    book = Book(most=2)
+    client = open_door(budget=Budget(account=book), price=Price(1, 1, 1, 1))
+    assert [client.ask().status_code for _ in range(4)] == [200, 200, 400, 400]
+    assert client.door.closed_because() == ("budget", "the day is over")
+    assert len(provider.asked) == 2
+    assert (book.total.input, book.total.cached, book.total.output) == (200, 120, 14)
+    assert book.total.cost_usd == pytest.approx(214 / 1e6)
+
+
+def test_time_is_charged_when_the_door_is_shut(provider: Provider, shared: Gateway) -> None:
+    book = Book()
+    upstream = shared.provider("openai", base_url=provider.url, key=KEY)
+    with shared.open(dialect="openai", upstream=upstream, model="m", budget=Budget(account=book), record=None):
+        assert book.seconds == 0
+    assert book.seconds > 0
+
+
+def test_what_cannot_be_written_down_is_not_passed(open_door: Open, provider: Provider) -> None:
+    provider.replies = [Reply(chunks=list(OPENAI_STREAM))]
+    book = Book()
+    client = open_door(budget=Budget(account=book))
+    assert client.ask().status_code == 200
+    book.broken = True
+    assert client.ask().status_code == 400
+    assert client.door.closed_because() == ("budget", "the disk is full")
+    assert len(provider.asked) == 1
+
+
+def test_an_answer_that_nobody_hears_out_is_counted_all_the_same(open_door: Open, provider: Provider) -> None:
+    """An agent that hangs up before the provider tells the usage would spend without end."""
+    gone = threading.Event()
+
+    def wait() -> bytes:
+        gone.wait(10)
+        return OPENAI_STREAM[1]
+
+    provider.replies = [Reply(chunks=[OPENAI_STREAM[0] + OPENAI_STREAM[1] * 9, wait, *[b": more\n\n" * 10_000] * 200])]
+    book = Book()
+    client = open_door(budget=Budget(account=book))
+    with client.http.stream("POST", PATHS["openai"], json={"stream": True, "input": "x" * 8000}) as answer:
+        next(answer.iter_raw())
+    gone.set()
+    assert provider.broken_pipes.acquire(timeout=10)
+    assert book.heard_of_tokens.wait(10)
+    assert client.door.usage().input > 2000
+    assert client.door.usage().output >= 9
 
 
 # ── what is not passed on ────────────────────────────────────────────────────────────────────────────────────
