@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from threading import Lock
 
@@ -10,6 +11,8 @@ from runner.errors import OutsideError
 from runner.gateway.dialect import Meter
 from runner.model import Usage
 from runner.ports import Budget
+
+log = logging.getLogger(__name__)
 
 BROKEN_IN_A_ROW = 3
 
@@ -99,6 +102,7 @@ class Ledger:
         try:
             account.charge(owed, seconds)
         except OutsideError as e:
+            log.warning("%s", e.message)
             self.shut("budget", e.message)
             with self._lock:  # perhaps it can be written at the end
                 self._owed = _sum(self._owed, owed)

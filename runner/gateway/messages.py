@@ -9,7 +9,8 @@ from runner.gateway.dialect import REMOVED, Meter, Strip, number, table
 
 # Tools that the CLI itself carries out, by the beginning of their type; a tool without a type is the CLI's own.
 _CLIENT_TOOLS = ("custom", "bash_", "text_editor_")
-_FOREIGN_FIELDS = ("mcp_servers", "container", "service_tier")
+# Connections that the provider would make, and services that are dearer than the model's price.
+_FOREIGN_FIELDS = ("mcp_servers", "container", "service_tier", "speed", "inference_geo")
 
 
 class Messages:

@@ -179,6 +179,32 @@ def test_an_overloaded_provider_and_the_agent_that_takes_over(house, calc):
     assert "529" in alone.document["reason"]
 
 
+def test_budgets_that_outlive_the_process(house, calc):
+    house.agent(tuple(shell("echo again") for _ in range(20)))
+    house.configure('[prices."gpt-5.3-codex"]\ninput = 2\noutput = 10\n')
+    house.configure("[budget.run]\nrequests = 3\n[budget.day]\nrequests = 3\n")
+    done = job(house, calc)
+    assert (done.code, done.document["status"]) == (4, "inconclusive"), done.err
+    attempt = only_attempt(done)
+    assert (attempt["outcome"], attempt["usage"]["requests"]) == ("budget", 3)
+    assert attempt["usage"]["cost_usd"] > 0
+    assert "budget.run.requests in automend.toml raises it" in done.document["reason"]
+    assert done.document["budget"]["run"]["spent"]["requests"] == 3
+    shown = house("show", done.document["id"]).out
+    assert "this run 3 of 3 requests" in shown
+    assert "$0." in shown
+    again = job(house, calc)
+    assert (again.code, again.document["status"], again.document["attempts"]) == (4, "inconclusive", []), again.err
+    assert "attempt 1 was not begun: this host's budget for today of 3 requests" in again.document["reason"]
+
+
+def test_money_without_a_price(house, calc):
+    done = house("run", "--repo", calc.path, "--title", "x", env={"AUTOMEND_BUDGET__DAY__USD": "1"})
+    assert done.code == 2
+    assert "budget.day.usd limits money" in done.said
+    assert '[prices."gpt-5.5"]' in done.said
+
+
 def test_a_provider_with_one_bad_moment_costs_nothing(house, calc):
     house.agent(({"fail": 529, "times": 1}, *FIX))
     done = job(house, calc, "--dry-run")

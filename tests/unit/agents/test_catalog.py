@@ -77,6 +77,48 @@ def test_a_key_opens_the_door_to_the_right_address(
     assert (tmp_path / "home/runs/run-9/attempt-2.exchanges.jsonl").is_file()
 
 
+def test_a_server_of_ones_own_gets_no_key_and_needs_none(
+    tmp_path: Path, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[dict[str, Any]] = []
+
+    def provider(dialect: str, **options: Any) -> Upstream:
+        made.append({"dialect": dialect, **options})
+        return HttpUpstream(None, **options)  # type: ignore[arg-type]  # nothing is asked of it
+
+    monkeypatch.setattr(gateway, "provider", provider)
+    own = config(cli="codex", model="m", provider="openai", base_url="http://127.0.0.1:1/v1", keyless=True)
+    for secrets in ({}, {"openai_api_key": "one"}):
+        with build_agents({"own": own}, host(tmp_path, **secrets), gateway)["own"].open_door("r", 1, Budget()):
+            pass
+    assert made == [{"dialect": "openai", "base_url": "http://127.0.0.1:1/v1", "key": ""}] * 2
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:8000/v1", "ftp://example.org", "http:///v1", "nonsense"])
+def test_an_address_that_is_none_is_told(tmp_path: Path, gateway: Gateway, address: str) -> None:
+    own = config(cli="codex", model="m", provider="openai", base_url=address, keyless=True)
+    agents = build_agents({"own": own}, host(tmp_path), gateway)
+    with pytest.raises(ConfigError, match="address"), agents["own"].open_door("r", 1, Budget()):
+        pass
+
+
+def test_what_people_read_of_an_address_has_no_password() -> None:
+    upstream = HttpUpstream(None, base_url="https://me:hidden@api.example:8443/x/v1", key="")  # type: ignore[arg-type]
+    assert upstream.name == "https://api.example:8443/x"
+
+
+def test_a_price_reaches_the_door(tmp_path: Path, gateway: Gateway) -> None:
+    here = host(tmp_path, openai_api_key="one")
+    prices = {"gpt-5.5": {"input": 3, "output": 15}}
+    here = here.model_copy(update={"settings": Settings.model_validate({"prices": prices})})
+    agents = build_agents(BUILT_IN_AGENTS, here, gateway)
+    with agents["codex"].open_door("r", 1, Budget()) as door:
+        assert door.usage().cost_usd == 0.0
+    here = host(tmp_path, openai_api_key="one")
+    with build_agents(BUILT_IN_AGENTS, here, gateway)["codex"].open_door("r", 1, Budget()) as door:
+        assert door.usage().cost_usd is None
+
+
 def test_a_cli_cannot_speak_the_others_language(tmp_path: Path, gateway: Gateway) -> None:
     with pytest.raises(ConfigError, match=r"agents\.odd: codex cannot talk to `anthropic`"):
         build_agents({"odd": config(cli="codex", model="m", provider="anthropic")}, host(tmp_path), gateway)

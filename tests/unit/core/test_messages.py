@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 import pytest
 
 from runner import messages
-from runner.model import Goal, Job, Run, RunStatus
+from runner.model import Goal, Job, Run, RunStatus, Usage
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 
@@ -63,6 +63,13 @@ def test_the_title_is_the_jobs_and_says_what_failed():
     assert messages.title(run(context=log)) == "Fix KeyError: 'welcome10'"
     assert messages.title(run(title="Speed up @all closes #3", goal=Goal.IMPROVE)) == "Speed up all closes 3"
     assert messages.title(run()) == "Fix: a change by automend"
+
+
+def test_the_cost_is_told_in_money_where_prices_are_known():
+    free, paid = Usage(requests=2, input=1000, cached=400, output=50), Usage(requests=1, cost_usd=0.5)
+    assert messages.cost([free], 1) == "1 attempt, 2 requests, 1,000 tokens in (400 cached), 50 out"
+    assert messages.cost([paid, paid], 2).endswith("0 out, $1.00")
+    assert messages.cost([paid, free], 2).endswith(", $0.5000 and what has no price")
 
 
 def test_the_symptom_is_the_last_exception_of_a_log():

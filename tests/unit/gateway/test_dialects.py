@@ -106,10 +106,13 @@ def test_anthropic_without_any_tool_left() -> None:
 
 
 def test_anthropic_connections_of_the_provider_go() -> None:
-    body = {"mcp_servers": [{"url": "https://example.org"}], "container": "c", "service_tier": "auto", "max_tokens": 5}
+    body = {
+        "mcp_servers": [{"url": "https://example.org"}], "container": "c", "service_tier": "auto", "max_tokens": 5,
+        "speed": "fast", "inference_geo": "us",
+    }  # fmt: skip
     clean, stripped = Messages().clean(body, "m")
     assert clean == {"model": "m", "max_tokens": 5}
-    assert set(stripped) == {"mcp_servers", "container", "service_tier"}
+    assert set(stripped) == {"mcp_servers", "container", "service_tier", "speed", "inference_geo"}
 
 
 @pytest.mark.parametrize("kind", ["image", "document"])
