@@ -297,7 +297,7 @@ def status_command(context: click.Context, everything: bool, as_json: bool) -> N
 def show_command(
     context: click.Context, *, run_id: str, patch: bool, transcript: int | None, evidence: bool, as_json: bool
 ) -> None:
-    """Show the whole story of a run: steps, verdicts with reasons, attempts, tokens, links.
+    """Show the whole story of a run: steps, verdicts with reasons, attempts, tokens and money, budgets, links.
 
     RUN is a run's id, or the beginning of one.
     """
