@@ -13,7 +13,7 @@ _KNOWN_FIELDS = frozenset({
     "messages", "stream", "tools", "tool_choice", "parallel_tool_calls", "functions", "function_call",
     "temperature", "top_p", "max_tokens", "max_completion_tokens", "stop", "n", "seed", "presence_penalty",
     "frequency_penalty", "logit_bias", "logprobs", "top_logprobs", "response_format", "reasoning_effort", "verbosity",
-    "prediction", "prompt_cache_key", "user", "safety_identifier",
+    "prompt_cache_key", "user", "safety_identifier",
 })  # fmt: skip
 # Fields that are the gateway's to say; taking them out is worth no word in the record.
 _OURS = frozenset({"model", "store", "stream_options"})
@@ -101,8 +101,11 @@ def _local_message(message: Any, strip: Strip) -> Any:
     if "audio" in message:  # an answer of earlier, kept at the provider
         strip("audio")
         message = {k: v for k, v in message.items() if k != "audio"}
-    if isinstance(message.get("content"), list):
-        return {**message, "content": [_local_part(part, strip) for part in message["content"]]}
+    content = message.get("content")
+    if isinstance(content, dict):
+        content = [content]
+    if isinstance(content, list):
+        return {**message, "content": [_local_part(part, strip) for part in content]}
     return message
 
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+# Fields by which exchanges between many providers let a request name other models, or have the web searched for it.
+EXCHANGE_FIELDS = ("models", "fallbacks", "route", "provider", "plugins", "transforms", "web_search_options")
 REMOVED = "[removed by the gateway: content that the provider would have fetched from elsewhere]"
 
 _BYTES_PER_TOKEN = 4

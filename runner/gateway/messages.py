@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from runner.gateway.dialect import REMOVED, Meter, Strip, number, table
+from runner.gateway.dialect import EXCHANGE_FIELDS, REMOVED, Meter, Strip, number, table
 
 # Tools that the CLI itself carries out, by the beginning of their type; a tool without a type is the CLI's own.
 _CLIENT_TOOLS = ("custom", "bash_", "text_editor_")
@@ -25,7 +25,7 @@ class Messages:
     def clean(self, body: dict[str, Any], model: str) -> tuple[dict[str, Any], list[str]]:
         """Pin the model, strip the provider's own tools, its MCP client and everything that it would fetch."""
         strip = Strip()
-        clean = {k: v for k, v in body.items() if k not in _FOREIGN_FIELDS}
+        clean = {k: v for k, v in body.items() if k not in (*_FOREIGN_FIELDS, *EXCHANGE_FIELDS)}
         for name in body.keys() - clean.keys():
             strip(name)
         clean["model"] = model

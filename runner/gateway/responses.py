@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from runner.gateway.dialect import REMOVED, Meter, Strip, number, table
+from runner.gateway.dialect import EXCHANGE_FIELDS, REMOVED, Meter, Strip, number, table
 
 # Tools that the CLI itself carries out. All others run at the provider and could be an exit from the sandbox.
 _CLIENT_TOOLS = frozenset({"function", "custom", "local_shell", "namespace"})
@@ -27,7 +27,7 @@ class Responses:
     def clean(self, body: dict[str, Any], model: str) -> tuple[dict[str, Any], list[str]]:
         """Pin the model, keep nothing at the provider, strip its own tools and everything that it would fetch."""
         strip = Strip()
-        clean = {k: v for k, v in body.items() if k not in _FOREIGN_FIELDS}
+        clean = {k: v for k, v in body.items() if k not in (*_FOREIGN_FIELDS, *EXCHANGE_FIELDS)}
         for name in body.keys() - clean.keys():
             strip(name)
         clean |= {"model": model, "store": False}

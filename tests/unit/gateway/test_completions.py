@@ -138,6 +138,12 @@ def test_what_the_provider_would_fetch_goes(part: dict[str, Any]) -> None:
     assert len(stripped) == 1
 
 
+def test_content_that_is_no_list_hides_nothing() -> None:
+    message = {"role": "user", "content": {"type": "image_url", "image_url": {"url": "https://example.org"}}}
+    clean, stripped = Completions().clean({"messages": [message]}, "m")
+    assert (clean["messages"][0]["content"], stripped) == ([{"type": "text", "text": REMOVED}], ["image_url"])
+
+
 def test_what_a_message_carries_itself_stays() -> None:
     content = [
         {"type": "image_url", "image_url": {"url": "data:image/png;base64,AA=="}},

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from runner.gateway.dialect import REMOVED, Meter
+from runner.gateway.completions import Completions
+from runner.gateway.dialect import REMOVED, Meter, Speech
 from runner.gateway.messages import Messages
 from runner.gateway.responses import Responses
 
@@ -126,6 +127,13 @@ def test_anthropic_links_that_the_provider_would_fetch_go(kind: str, source: dic
     assert clean["messages"][0]["content"] == [gone, {**inside, "content": [gone]}]
     assert clean["system"] == [gone]
     assert stripped == [f"{kind} by {source['type']}"]
+
+
+@pytest.mark.parametrize("speech", [Responses(), Messages(), Completions()], ids=lambda s: type(s).__name__)
+@pytest.mark.parametrize("field", ["models", "fallbacks", "route", "provider", "plugins", "web_search_options"])
+def test_no_dialect_lets_a_request_name_other_models(speech: Speech, field: str) -> None:
+    clean, stripped = speech.clean({"model": "dear", field: ["dearer"]}, "pinned")
+    assert (clean["model"], field in clean, stripped) == ("pinned", False, [field])
 
 
 def test_anthropic_cached_tokens_are_part_of_the_input() -> None:
