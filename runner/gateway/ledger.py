@@ -20,7 +20,7 @@ BROKEN_IN_A_ROW = 3
 class Ledger:
     """Counts, and shuts the door for good: over a budget, or because the provider is down. Safe between threads.
 
-    What is counted reaches the wider budgets (`Budget.account`) by `admit`, `flush` and `close`, which may block on a
+    What is counted reaches the wider budgets (`Budget.account`) by `admit` and `flush`, which may block on a
     database; everything else is quick.
 
     Args:
@@ -90,13 +90,19 @@ class Ledger:
             self._add(Usage(input=meter.input, cached=meter.cached, output=meter.output, cost_usd=cost))
         return cost
 
-    def flush(self) -> None:
-        """Charge what was counted to the wider budgets. Where that fails, the door is shut: nothing goes uncounted."""
+    def flush(self, *, last: bool = False) -> None:
+        """Charge what was counted to the wider budgets, the `last` time also where that is only time.
+
+        Where it fails, the door is shut: nothing goes uncounted.
+        """
         account = self._budget.account
         if account is None:
             return
         with self._lock:
-            owed, self._owed = self._owed, Usage()
+            owed = self._owed
+            if not (last or owed.requests or owed.input or owed.output):
+                return  # whoever asks for what is refused anyway must not keep the database busy
+            self._owed = Usage()
             now = self._clock()
             seconds, self._charged = now - self._charged, now
         try:

@@ -101,7 +101,7 @@ class Gateway:
             ) as door:
                 yield door
         finally:
-            ledger.flush()
+            ledger.flush(last=True)
             if breaker is not None:
                 breaker.leave(ledger)
 

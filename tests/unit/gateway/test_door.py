@@ -375,6 +375,7 @@ class Book:
         self.total = Usage()
         self.seconds = 0.0
         self.broken = False
+        self.charges = 0
         self.heard_of_tokens = threading.Event()
 
     def refusal(self) -> str | None:
@@ -383,6 +384,7 @@ class Book:
     def charge(self, usage: Usage, seconds: float) -> None:
         if self.broken:
             raise OutsideError("the disk is full")
+        self.charges += 1
         self.seconds += seconds
         self.total = Usage(
             requests=self.total.requests + usage.requests,
@@ -412,6 +414,21 @@ def test_time_is_charged_when_the_door_is_shut(provider: Provider, shared: Gatew
     with shared.open(dialect="openai", upstream=upstream, model="m", budget=Budget(account=book), record=None):
         assert book.seconds == 0
     assert book.seconds > 0
+
+
+def test_refused_requests_do_not_keep_the_database_busy(open_door: Open, provider: Provider) -> None:
+    provider.replies = [Reply(chunks=list(OPENAI_STREAM))]
+    book = Book(most=1)
+    client = open_door(budget=Budget(account=book), price=Price(1, 1, 1, 1))
+    for _ in range(3):
+        client.http.post("/v1/files", json={})
+    assert book.charges == 0
+    client.ask()
+    assert client.ask().status_code == 400
+    before = book.charges
+    for _ in range(3):
+        assert client.ask().status_code == 400
+    assert book.charges == before
 
 
 def test_what_cannot_be_written_down_is_not_passed(open_door: Open, provider: Provider) -> None:
