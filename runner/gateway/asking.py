@@ -132,8 +132,18 @@ class Asker:
         if self._breaker is not None:
             self._breaker.went_well()
 
-    def broke(self, why: str) -> None:
-        """An answer broke off after its beginning; too many in a row shut the door."""
+    def broke(self, why: str, names: frozenset[str] = frozenset()) -> None:
+        """An answer broke off after its beginning; too many in a row shut the door, and no money does at once.
+
+        Args:
+            why: in words.
+            names: what the provider calls it, if it said so.
+        """
+        if names & _UNPAID_CODES:
+            self._ledger.shut("provider_down", f"the provider breaks off: {why}")
+            if self._breaker is not None:
+                self._breaker.hopeless(why)
+            return
         if self._ledger.broke(why) and self._breaker is not None:
             self._breaker.failed(self._ledger, why)
 

@@ -67,8 +67,7 @@ class Completions:
         if event.get("type") == DONE:
             meter.ended = True
         elif "error" in event and "choices" not in event:
-            meter.ended = True
-            meter.failure = str(table(event.get("error")).get("message") or event.get("error") or "an error")
+            meter.fail(table(event["error"]), str(event["error"]))
         elif isinstance(event.get("usage"), dict):
             self.read_whole(event, meter)
 

@@ -31,6 +31,14 @@ class Meter:
     """The dialect's terminal event was seen."""
     failure: str | None = None
     """The provider's own words, where it broke off inside the stream."""
+    failure_names: frozenset[str] = frozenset()
+    """The `code` and `type` of that failure."""
+
+    def fail(self, error: dict[str, Any], otherwise: str) -> None:
+        """The provider broke off with this error object."""
+        self.ended = True
+        self.failure = str(error.get("message") or otherwise)
+        self.failure_names = frozenset(str(error[name]) for name in ("code", "type") if error.get(name))
 
     def guess(self, *, request: int, answer: int) -> None:
         """Fill in what the provider did not say; it does so at the end of a stream, and some servers never do.

@@ -203,7 +203,7 @@ class OpenDoor:
         cost = self._ledger.take(meter)
         if meter.failure is not None:
             exchange.note = redact(meter.failure, self._upstream.secrets)
-            self._asker.broke(exchange.note)
+            self._asker.broke(exchange.note, meter.failure_names)
         elif meter.ended:
             self._asker.went_well()
         usage: dict[str, Any] = {"input": meter.input, "cached": meter.cached, "output": meter.output}

@@ -54,8 +54,7 @@ class Messages:
             case "message_stop":
                 meter.ended = True
             case "error":
-                meter.ended = True
-                meter.failure = str(table(event.get("error")).get("message") or "an error")
+                meter.fail(table(event.get("error")), "an error")
 
     def read_whole(self, answer: dict[str, Any], meter: Meter) -> None:
         """`usage` of a message."""

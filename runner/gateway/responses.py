@@ -50,11 +50,9 @@ class Responses:
         elif kind == "response.failed":
             answer = table(event.get("response"))
             self.read_whole(answer, meter)
-            meter.ended = True
-            meter.failure = str(table(answer.get("error")).get("message") or "the answer failed")
+            meter.fail(table(answer.get("error")), "the answer failed")
         elif kind == "error":
-            meter.ended = True
-            meter.failure = str(event.get("message") or table(event.get("error")).get("message") or "an error")
+            meter.fail(table(event.get("error")) or event, "an error")
 
     def read_whole(self, answer: dict[str, Any], meter: Meter) -> None:
         """`usage` of a response object."""

@@ -14,7 +14,7 @@ from runner.gateway import Gateway
 from runner.gateway.breaker import FAILURES_IN_A_ROW, LONGEST_PAUSE_SECONDS, PAUSE_SECONDS, Breaker
 from runner.ports import Budget, Dialect, Door
 
-from .conftest import KEY, OPENAI_STREAM, PATHS, PATIENCE, Provider, Reply
+from .conftest import KEY, OPENAI_STREAM, PATHS, PATIENCE, Provider, Reply, event
 
 
 class Clock:
@@ -162,6 +162,29 @@ def test_credit_that_is_used_up_is_known_by_its_words(once: Callable[..., int], 
     assert once("anthropic") == 400
     with pytest.raises(ProviderError, match="credit balance"):
         once("anthropic")
+
+
+UNPAID_CODE = {"code": "insufficient_quota", "message": "pay"}
+
+
+@pytest.mark.parametrize(
+    ("dialect", "failure"),
+    [
+        (
+            "openai",
+            {"type": "response.failed", "response": {"error": {"code": "insufficient_quota", "message": "pay"}}},
+        ),
+        ("openai", {"type": "error", "code": "insufficient_quota", "message": "pay"}),
+        ("anthropic", {"type": "error", "error": {"type": "billing_error", "message": "pay"}}),
+    ],
+)
+def test_a_quota_that_ends_inside_a_stream_counts_as_well(
+    once: Callable[..., int], provider: Provider, dialect: Dialect, failure: dict[str, object]
+) -> None:
+    provider.replies = [Reply(chunks=[event(failure)])]
+    assert once(dialect) == 200
+    with pytest.raises(ProviderError, match="pay"):
+        once(dialect)
 
 
 def test_an_agent_cannot_talk_the_breaker_open(once: Callable[..., int], provider: Provider) -> None:
