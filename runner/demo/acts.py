@@ -134,7 +134,6 @@ def act_one(show: Play) -> bool:
     """An error in production becomes a fix in production."""
     stage = show.stage
     show.console.print(Rule("[bold]Act one: an error becomes a fix", align="left"))
-    began = time.monotonic()
     status, answer = stage.request(dict(CART))
     show.line(_sign(status == HTTPStatus.OK), "a customer asks", f"{status} {answer}")
     trace = _last_traceback(stage.log)
@@ -150,12 +149,7 @@ def act_one(show: Play) -> bool:
         )
         landed = _to_the_end(show, run)
     status, answer = stage.request(dict(CART))
-    show.line(
-        _sign(status == HTTPStatus.OK),
-        "the same request",
-        f"{status} {answer}",
-        time.monotonic() - began,
-    )
+    show.line(_sign(status == HTTPStatus.OK), "the same request", f"{status} {answer}")
     return landed.status is RunStatus.LANDED and status == HTTPStatus.OK
 
 
