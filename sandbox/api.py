@@ -139,7 +139,7 @@ class Sandbox(Protocol):
         ...
 
     def read(self, path: str, *, limit: int) -> bytes | None:
-        """A regular file's bytes, or None where there is none.
+        """A regular file's bytes, or None where there is none. Kills the job's processes first.
 
         Raises:
             OutputTooLargeError: larger than `limit` bytes.

@@ -34,15 +34,22 @@ from sandbox.api import (
 )
 from sandbox.door import let_in
 from sandbox.errors import START_ENGINE, engine_failures
-from sandbox.exec import Ending, Output, run, sweep
+from sandbox.exec import KILLED, Ending, JobWonError, Output, run, sweep
 from sandbox.limits import JOB_UIDS, command_env, create_options
 
 DEFAULT_HOST = "unix:///var/run/docker.sock"
 ENGINE_SECONDS = 120
 IMAGE_SECONDS = 1800
-KILLED = 137
 NOTICE_SECONDS = 5.0
+NOT_ENDED = "its processes could not be ended otherwise"
 MIB = 1 << 20
+
+FIXED = frozenset({"/", WORKSPACE})
+"""Directories that the job cannot put something else in the place of."""
+
+# The engine resolves a command's directory while it still holds descriptors of the host's (CVE-2024-21626); a symbolic
+# link that the job left there must not be followed by anybody but the job.
+THERE = 'cd -- "$1" || exit 126; shift; exec "$@"'
 
 
 class DockerSandbox:
@@ -89,6 +96,8 @@ class DockerSandbox:
     ) -> ExecResult:
         """See `sandbox.api.Sandbox.exec`. What `on_stdout` raises ends the job and is passed on."""
         self._alive()
+        if cwd not in FIXED:
+            argv, cwd = ["/bin/sh", "-c", THERE, "sh", cwd, *argv], "/"
         output = Output(cap=self._limits.output_mb * MIB if output_limit is None else output_limit, on_stdout=on_stdout)
         try:
             ended = run(
@@ -105,10 +114,13 @@ class DockerSandbox:
         except SandboxError:
             raise
         except Exception:
-            self._kill_job()
+            with suppress(JobWonError):
+                self._kill_job()
             raise
         if ended.ending is not Ending.EXITED:
-            self._kill_job()
+            # Even where that takes the container: how the command ended is known, and the next call says the rest.
+            with suppress(JobWonError):
+                self._kill_job()
         elif ended.exit_code == KILLED:
             self._not_the_container()
         return ExecResult(
@@ -127,20 +139,28 @@ class DockerSandbox:
         try:
             workspace.put_tree(self._api, self._id, tar, to=to, user=self._user)
         except Exception:
-            with suppress(SandboxError):
+            with suppress(SandboxError, JobWonError):
                 self._kill_job()
             raise
 
     def get_tree(self, path: str = WORKSPACE) -> Iterator[bytes]:
         """See `sandbox.api.Sandbox.get_tree`. Names in the tar begin with `./`, relative to `path`."""
         self._alive()
-        self._kill_job()
+        try:
+            self._kill_job()
+        except JobWonError:
+            self._alive()
         yield from workspace.stream_tree(self._api, self._id, path, limit=self._limits.tree_mb * MIB)
 
     def read(self, path: str, *, limit: int) -> bytes | None:
         """See `sandbox.api.Sandbox.read`. A relative path is one in the workspace."""
         self._alive()
-        return workspace.read_file(self._api, self._id, path, limit=limit, user=self._user)
+        try:
+            return workspace.read_file(self._api, self._id, path, limit=limit, user=self._user)
+        except JobWonError:
+            self._end_container(NOT_ENDED)
+            self._alive()
+            raise
 
     def close(self) -> None:
         """See `sandbox.api.Sandbox.close`."""
@@ -155,15 +175,20 @@ class DockerSandbox:
             raise SandboxError(f"container {self._name} cannot be used: {self._dead}")
 
     def _kill_job(self) -> None:
-        """End every process of the job; where it cannot be done from within, end the container."""
+        """End every process of the job; where it cannot be done from within, end the container.
+
+        Raises:
+            JobWonError: it took the container.
+            SandboxError: the engine failed; the container is to be ended, too.
+        """
         try:
-            if sweep(self._api, self._id, uid=self._uid):
-                return
+            sweep(self._api, self._id, user=self._user)
+        except JobWonError:
+            self._end_container(NOT_ENDED)
+            raise
         except SandboxError as e:
             self._end_container(e.message)
             raise
-        self._end_container("its processes could not be ended otherwise")
-        self._alive()
 
     def _end_container(self, why: str) -> None:
         self._dead = self._dead or f"it was killed ({why})"

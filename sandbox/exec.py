@@ -29,19 +29,24 @@ SWEEPS = 5
 
 # kill(-1) reaches every process of the caller's uid but the caller. A process that forks while it goes round may
 # leave a child, so it goes round again until /proc shows nobody of this uid but the shell itself.
-SWEEP = """
-i=0
-while [ "$i" -lt 100 ]; do
-  kill -9 -1 2>/dev/null
-  left=
-  for p in /proc/[0-9]*; do
-    if [ "$p" != "/proc/$$" ] && [ -O "$p" ]; then left=1; fi
+ALONE = """
+alone() {
+  i=0
+  while [ "$i" -lt 100 ]; do
+    kill -9 -1 2>/dev/null
+    left=
+    for p in /proc/[0-9]*; do
+      if [ "$p" != "/proc/$$" ] && [ -O "$p" ]; then left=1; fi
+    done
+    if [ -z "$left" ]; then return 0; fi
+    i=$((i + 1))
   done
-  if [ -z "$left" ]; then exit 0; fi
-  i=$((i + 1))
-done
-exit 1
+  return 1
+}
 """
+KILLED = 137
+NOT_STARTED = 126
+NOT_ALONE = 125
 
 
 class Ending(Enum):
@@ -50,6 +55,10 @@ class Ending(Enum):
     EXITED = "exited"
     DEADLINE = "deadline"
     FLOOD = "flood"
+
+
+class JobWonError(Exception):
+    """The job's processes could not be ended from within; ending the container is the caller's next call."""
 
 
 @dataclass
@@ -120,27 +129,46 @@ def run(
     return Ended(ending=ending, exit_code=code, output=output, seconds=time.monotonic() - start)
 
 
-def sweep(api: APIClient, container: str, *, uid: int) -> bool:
-    """Kill every process of the job, detached ones and fork bombs too. False where the job won.
+def sweep(api: APIClient, container: str, *, user: str) -> None:
+    """Kill every process of the job, detached ones and fork bombs too.
 
     Raises:
+        JobWonError: it is still there.
+        SandboxError: the engine or the container failed.
+    """
+    run_alone(api, container, "exit 0", (), user=user, timeout=SWEEP_SECONDS, cap=CHUNK)
+
+
+def run_alone(
+    api: APIClient, container: str, script: str, args: Sequence[str], *, user: str, timeout: float, cap: int
+) -> Ended:
+    """Kill every process of the job, then run a shell script of ours as the only one of its user.
+
+    So nobody is there who could stop it, feed it or change what it looks at. Only what comes with the image is run, in
+    an environment that is empty but for the container's own.
+
+    Raises:
+        JobWonError: the job could not be ended.
         SandboxError: the engine or the container failed.
     """
     for _ in range(SWEEPS):
         ended = run(
             api,
             container,
-            ["/bin/sh", "-c", SWEEP],
-            user=f"{uid}:{uid}",
-            env={},
+            ["/bin/sh", "-c", f"{ALONE}\nalone || exit {NOT_ALONE}\n{script}", "sh", *args],
+            user=user,
+            env={"LANG": "C.UTF-8"},
             cwd="/",
-            timeout=SWEEP_SECONDS,
-            output=Output(cap=CHUNK),
+            timeout=timeout,
+            output=Output(cap=cap),
         )
-        # A sibling may kill the sweeping shell before it is killed itself: then it ends with 137, and we go again.
-        if ended.exit_code == 0:
-            return True
-    return False
+        if ended.exit_code is None:
+            break
+        # A sibling may kill the shell before it is killed itself: then it ends with 137, and we go again. Where the
+        # engine finds no room for one more process it ends with 126.
+        if ended.exit_code not in {NOT_ALONE, NOT_STARTED, KILLED}:
+            return ended
+    raise JobWonError
 
 
 def _exit_code(api: APIClient, exec_id: str, what: str) -> int:

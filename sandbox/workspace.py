@@ -14,7 +14,7 @@ from docker import APIClient
 
 from sandbox.api import OutputTooLargeError, SandboxError
 from sandbox.errors import engine_failures
-from sandbox.exec import Ending, Output, run
+from sandbox.exec import Ending, Output, run, run_alone
 
 PUT_SECONDS = 300.0
 READ_SECONDS = 60.0
@@ -23,7 +23,7 @@ CHUNK = 1 << 18
 NO_FILE = 66
 
 UNPACK = 'mkdir -p -- "$1" && exec tar -x -m --no-same-owner -C "$1" -f -'
-READ = '[ -f "$1" ] && [ ! -L "$1" ] || exit 66; exec head -c "$2" -- "$1"'
+READ = 'cd /workspace && [ -f "$1" ] && [ ! -L "$1" ] || exit 66; exec head -c "$2" -- "$1"'
 
 
 def put_tree(api: APIClient, container: str, tar: Iterable[bytes], *, to: str, user: str) -> None:
@@ -56,19 +56,15 @@ def put_tree(api: APIClient, container: str, tar: Iterable[bytes], *, to: str, u
 def read_file(api: APIClient, container: str, path: str, *, limit: int, user: str) -> bytes | None:
     """A regular file's bytes as `user` sees it; None where there is none (a symlink is none).
 
+    The job's processes are ended first: one that is left could put a pipe in the file's place, or stop the reader.
+
     Raises:
         OutputTooLargeError: larger than `limit` bytes.
+        JobWonError: its processes could not be ended.
         SandboxError: the engine or the container failed, or the file cannot be read.
     """
-    ended = run(
-        api,
-        container,
-        ["/bin/sh", "-c", READ, "sh", path, str(limit + 1)],
-        user=user,
-        env={"LANG": "C.UTF-8"},
-        cwd="/workspace",
-        timeout=READ_SECONDS,
-        output=Output(cap=limit + 1 + SAID),
+    ended = run_alone(
+        api, container, READ, [path, str(limit + 1)], user=user, timeout=READ_SECONDS, cap=limit + 1 + SAID
     )
     if ended.exit_code == NO_FILE:
         return None

@@ -3,9 +3,11 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from runner.git.mirror import Mirror
 from sandbox.api import SandboxError
 from sandbox.docker import DockerSandboxes
 
@@ -34,3 +36,11 @@ def sandboxes() -> Iterator[DockerSandboxes]:
 def base(sandboxes: DockerSandboxes) -> str:
     """The image that sandboxes are made of; built on the first run, which takes about two minutes."""
     return sandboxes.base(progress=quiet)
+
+
+@pytest.fixture
+def mirror(tmp_path: Path) -> Mirror:
+    """A bare repository of the runner's own, empty."""
+    made = Mirror(tmp_path / "mirror.git")
+    made.ensure()
+    return made
