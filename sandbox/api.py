@@ -185,7 +185,7 @@ class ToolsRecipe:
 
     key: str
     fill: Callable[[Path, Callable[[str], None]], None]
-    """Download the files into a fresh host directory, telling the progress."""
+    """Download the files into a fresh host directory, telling the progress. Its parent is scratch space."""
 
 
 class Sandboxes(Protocol):

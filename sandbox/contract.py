@@ -10,9 +10,9 @@ there decide whether a seal holds, not this source. An image with sh, tar and py
 from __future__ import annotations
 
 import io
+import secrets
 import socket
 import tarfile
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -31,6 +31,7 @@ from sandbox.api import (
     Sandboxes,
     Spec,
 )
+from sandbox.lock import one_at_a_time, scratch
 
 SMALL = Limits(
     memory_mb=256, cpus=1.0, pids=64, workspace_mb=32, workspace_inodes=2000, tmp_mb=16, output_mb=1, tree_mb=16
@@ -265,8 +266,13 @@ def _read_only(setting: Setting) -> None:
 
 
 def _door(setting: Setting) -> None:
-    with tempfile.TemporaryDirectory(prefix="automend-door-") as directory, socket.socket(socket.AF_UNIX) as server:
-        path = Path(directory) / "gateway.sock"
+    name = f"door-{secrets.token_hex(4)}"
+    with (
+        one_at_a_time(name, progress=lambda _: None),
+        scratch(name) as directory,
+        socket.socket(socket.AF_UNIX) as server,
+    ):
+        path = directory / "gateway.sock"
         server.bind(str(path))
         server.listen()
         server.settimeout(SECONDS)

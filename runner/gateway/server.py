@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import logging
+import os
 import secrets
+import shutil
 import socket
 import tempfile
 import threading
@@ -66,6 +69,7 @@ class Gateway:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._folder: Path | None = None
+        self._held = -1
         self._doors: set[Future[None]] = set()
         self._breakers: dict[str, Breaker] = {}
 
@@ -169,8 +173,8 @@ class Gateway:
         loop.call_soon_threadsafe(loop.stop)
         thread.join(timeout=_STOP_SECONDS)
         if folder is not None:
-            with suppress(OSError):
-                folder.rmdir()
+            shutil.rmtree(folder, ignore_errors=True)
+            os.close(self._held)
 
     def _breaker(self, upstream: Upstream) -> Breaker | None:
         with self._lock:
@@ -186,7 +190,7 @@ class Gateway:
     def _start(self) -> tuple[asyncio.AbstractEventLoop, Path]:
         with self._lock:
             if self._loop is None or self._folder is None:
-                self._folder = _folder(self._parent)
+                self._folder, self._held = _folder(self._parent)
                 self._loop = asyncio.new_event_loop()
                 self._thread = threading.Thread(target=_spin, args=(self._loop,), name=_THREAD, daemon=True)
                 self._thread.start()
@@ -213,32 +217,58 @@ async def _serve(server: uvicorn.Server, listener: socket.socket, upstream: Upst
         await upstream.aclose()
 
 
-def _folder(parent: Path) -> Path:
-    """A folder that only we may enter. Folders of processes that are gone are cleared away."""
+def clear_doors(parent: Path, *, dry_run: bool = False) -> list[str]:
+    """Remove the folders of sockets whose processes are gone, in `parent` and in the temporary folder; their paths."""
+    return [*_clear(parent, _PREFIX, dry_run=dry_run), *_clear(_elsewhere(), _prefix_elsewhere(), dry_run=dry_run)]
+
+
+def _folder(parent: Path) -> tuple[Path, int]:
+    """A folder that only we may enter, and the lock on it that says that we live."""
     try:
         parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        _clear(parent)
-        name = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=parent))
-        if len(bytes(name / "12345678.sock.new")) <= _LONGEST_SOCKET_PATH:
-            return name
-        name.rmdir()
-        return Path(tempfile.mkdtemp(prefix="automend-"))
+        clear_doors(parent)
+        fits = len(bytes(parent / f"{_PREFIX}12345678" / "12345678.sock.new")) <= _LONGEST_SOCKET_PATH
+        where, prefix = (parent, _PREFIX) if fits else (_elsewhere(), _prefix_elsewhere())
+        while True:
+            name = Path(tempfile.mkdtemp(prefix=prefix, dir=where))
+            with suppress(FileNotFoundError):
+                held = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+                fcntl.flock(held, fcntl.LOCK_EX)
+                if name.exists():
+                    return name, held
+                os.close(held)  # somebody took it for a dead one's before it was locked
     except OSError as e:
         raise OutsideError(f"no folder for the gateway's sockets in {parent}: {e.strerror}") from e
 
 
-def _clear(parent: Path) -> None:
-    for folder in parent.glob(f"{_PREFIX}*"):
-        for path in folder.glob("*.sock"):
-            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-                try:
-                    probe.connect(str(path))
-                except ConnectionRefusedError:  # nobody has it open any more
-                    path.unlink(missing_ok=True)
-                    with suppress(OSError):
-                        folder.rmdir()
-                except OSError:
-                    continue
+def _elsewhere() -> Path:
+    return Path(tempfile.gettempdir())
+
+
+def _prefix_elsewhere() -> str:
+    return f"automend-{os.geteuid()}-{_PREFIX}"
+
+
+def _clear(parent: Path, prefix: str, *, dry_run: bool) -> list[str]:
+    """The lock on a folder is let go by the kernel, however its process ended."""
+    gone = []
+    for folder in parent.glob(f"{prefix}*"):
+        try:
+            held = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError:
+            continue
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            continue
+        else:
+            if os.fstat(held).st_uid == os.geteuid():
+                gone.append(str(folder))
+                if not dry_run:
+                    shutil.rmtree(folder, ignore_errors=True)
+        finally:
+            os.close(held)
+    return gone
 
 
 def _listen(path: Path) -> socket.socket:

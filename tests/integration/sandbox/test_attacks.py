@@ -47,7 +47,9 @@ def python(box: Sandbox, script: str) -> bytes:
 def test_a_working_directory_that_is_a_link_to_the_engines_descriptors(box: Sandbox) -> None:
     for number in range(3, 16):
         sh(box, f"ln -sfn /proc/self/fd/{number} link")
-        seen = box.exec(["/bin/sh", "-c", "pwd -P; cat ../../../../../../../etc/hostname"], timeout=30, cwd="link")
+        seen = box.exec(
+            ["/bin/sh", "-c", "pwd -P; cat ../../../../../../../etc/hostname"], timeout=30, cwd="/workspace/link"
+        )
         assert seen.exit_code != 0 or seen.stdout.endswith(b"job\n"), (number, seen)
         assert b"/sys/fs/cgroup" not in seen.stdout
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import stat
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -15,6 +17,7 @@ from runner.agents.replay_openai import ResponsesVoice
 from runner.agents.script import Turn
 from runner.errors import OutsideError
 from runner.gateway import Gateway
+from runner.gateway.server import clear_doors
 from runner.ports import Budget, Upstream
 
 
@@ -74,6 +77,22 @@ def test_what_dead_processes_left_is_cleared_and_what_lives_is_not(tmp_path: Pat
         with open_one(other):
             assert connects(alive.socket)
         other.close()
+
+
+def test_what_is_left_elsewhere_is_cleared_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with TemporaryDirectory(prefix="t-", dir="/tmp") as short:
+        monkeypatch.setattr("tempfile.tempdir", short)
+        dead = Path(short) / f"automend-{os.geteuid()}-gateway-dead"
+        dead.mkdir()
+        deep = tmp_path / ("x" * 100)
+        assert clear_doors(deep, dry_run=True) == [str(dead)]
+        gateway = Gateway(deep)
+        with open_one(gateway) as door:
+            assert not dead.exists()
+            assert clear_doors(deep) == []
+            assert connects(door.socket)
+        gateway.close()
+        assert list(Path(short).iterdir()) == []
 
 
 def test_a_long_path_moves_elsewhere(tmp_path: Path) -> None:

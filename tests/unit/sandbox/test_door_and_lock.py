@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import socket
 import stat
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,7 +15,7 @@ from sandbox.api import LABEL_OWNER, LABEL_RUN, SandboxError
 from sandbox.cleanup import LABEL_KIND, SANDBOX, labels_for, name_for
 from sandbox.docker import DockerSandboxes
 from sandbox.door import let_in
-from sandbox.lock import if_free, one_at_a_time
+from sandbox.lock import if_free, one_at_a_time, scratch, sweep_locks
 
 
 @pytest.fixture
@@ -71,6 +72,70 @@ def test_a_lock_is_held_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         assert other
     with if_free("x") as free:
         assert free
+
+
+def quiet(_: str) -> None:
+    """Nobody watches."""
+
+
+def test_nothing_is_left_of_a_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with one_at_a_time("x", progress=quiet), scratch("x") as folder:
+        (folder / "large").write_bytes(b"x")
+        assert folder.parent == tmp_path
+        assert mode(folder) == 0o700
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_who_waits_gets_the_lock_that_is_there_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The file goes away with its holder; two who waited for it must not both believe that they have it."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    inside: list[int] = []
+    most: list[int] = []
+
+    def work(number: int) -> None:
+        for _ in range(50):
+            with one_at_a_time("x", progress=quiet):
+                inside.append(number)
+                most.append(len(inside))
+                inside.remove(number)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert (max(most), len(most)) == (1, 200)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_killed_processes_left_is_swept_and_what_lives_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    mine = f"automend-{os.geteuid()}"
+    (tmp_path / f"{mine}-dead.lock").touch()
+    (tmp_path / f"{mine}-dead.scratch-1").mkdir()
+    (tmp_path / f"{mine}-lost.scratch-2" / "deep").mkdir(parents=True)
+    others = [tmp_path / "automend-other", tmp_path / f"automend-{os.geteuid() + 1}-x.lock"]
+    others[0].mkdir()
+    others[1].touch()
+    with one_at_a_time("live", progress=quiet), scratch("live") as folder:
+        told = sweep_locks(dry_run=True)
+        assert [Path(path).name for path in told] == [
+            f"{mine}-{n}" for n in ("dead.lock", "dead.scratch-1", "lost.scratch-2")
+        ]
+        assert all(Path(path).exists() for path in told)
+        assert sweep_locks() == told
+        assert set(tmp_path.iterdir()) == {*others, folder, tmp_path / f"{mine}-live.lock"}
+    assert set(tmp_path.iterdir()) == set(others)
+
+
+def test_the_next_holder_sweeps_the_folders_of_the_last(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    (tmp_path / f"automend-{os.geteuid()}-x.scratch-1").mkdir()
+    with one_at_a_time("x", progress=quiet), scratch("x") as folder:
+        assert [path for path in tmp_path.iterdir() if path.is_dir()] == [folder]
 
 
 def test_a_planted_lock_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
