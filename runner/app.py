@@ -28,13 +28,14 @@ from runner.policy.schema import load_policy
 from runner.ports import Deployer, Probe
 from runner.rollout.command import CommandDeployer
 from runner.rollout.health import HttpAndLogProbe
-from runner.steps import again
+from runner.steps import again, tidy
 from runner.steps.again import Source
 from runner.steps.house import House
 from runner.steps.judge import Judged, gate_name, judge_somebodys
 from runner.steps.record import CONFIGURED, evidence_text
 from runner.store import open_store
 from sandbox.docker import DockerSandboxes
+from sandbox.stock import Keeping
 
 _FOLLOW_SECONDS = 0.15
 _LONGEST_CONTEXT = 200_000
@@ -220,6 +221,16 @@ class App:
                 return
             time.sleep(0.3)
 
+    def clean(self, *, dry_run: bool) -> list[str]:
+        """Remove what runs and gates left that are over or unknown, never anything of those at work; what it was.
+
+        Raises:
+            SandboxError: the engine is not there, or something could not be removed.
+        """
+        with self.engine.kept_out() as alone:
+            found = tidy.clean(self.house, alone=alone, dry_run=dry_run)
+        return found + self.gateway.clear(dry_run=dry_run)
+
     def diff(self, run: Run) -> str:
         """The text of a run's judged patch."""
         if run.report is None or run.base is None:
@@ -250,7 +261,11 @@ def build(host: Host, *, owner: str | None = None) -> App:
         )
 
     sandboxes = DockerSandboxes(
-        owner=owner or owner_name(host.home), base_image=host.base_image, runtime=host.settings.sandbox.runtime
+        owner=owner or owner_name(host.home),
+        base_image=host.base_image,
+        runtime=host.settings.sandbox.runtime,
+        notes=host.home / "environments",
+        keeping=keeping(host),
     )
     house = House(
         host=host,
@@ -293,6 +308,12 @@ def _cut(text: str) -> str:
         return text
     half = _LONGEST_CONTEXT // 2
     return f"{text[:half]}\n[… {len(text) - 2 * half} characters left out …]\n{text[-half:]}"
+
+
+def keeping(host: Host) -> Keeping:
+    """How many environment images the host keeps."""
+    wanted = host.settings.images
+    return Keeping(days=wanted.keep_days, megabytes=wanted.budget_mb)
 
 
 def owner_name(home: Path) -> str:

@@ -25,6 +25,7 @@ import sandbox
 from runner import doctor as doctor_checks
 from runner import screens
 from runner.app import App, opened
+from runner.cli_house import clean_command, images_command
 from runner.cli_policy import policy_group
 from runner.config import Host, load, template
 from runner.errors import AutomendError, DockerError, UsageError
@@ -395,6 +396,8 @@ def hub_command(root: Path, port: int) -> None:
 
 
 cli.add_command(policy_group)
+cli.add_command(clean_command)
+cli.add_command(images_command)
 
 
 # ── inside ───────────────────────────────────────────────────────────────────────────────────────────────────

@@ -117,6 +117,17 @@ class SandboxConfig(Section):
     runtime: str | None = Field(None, description="Docker runtime, for instance `runsc` where gVisor is installed.")
 
 
+class ImagesConfig(Section):
+    """`[images]`: environment images, built once for each repository and its lock files."""
+
+    keep_days: float = Field(30.0, gt=0, description="How long one is kept that nobody uses, in days.")
+    budget_mb: int = Field(
+        20_480,
+        ge=0,
+        description="Most disk for all of them, in MiB, the base image left aside; the longest unused go first.",
+    )
+
+
 class ServeConfig(Section):
     """`[serve]`: the service."""
 
@@ -186,6 +197,7 @@ class Settings(Section):
     budget: BudgetsConfig = Field(default_factory=lambda: BudgetsConfig.model_validate({}))
     prices: dict[str, PriceConfig] = Field(default_factory=dict, description="Prices by the model's name.")
     sandbox: SandboxConfig = Field(default_factory=lambda: SandboxConfig.model_validate({}))
+    images: ImagesConfig = Field(default_factory=lambda: ImagesConfig.model_validate({}))
     serve: ServeConfig = Field(default_factory=lambda: ServeConfig.model_validate({}))
     summary: SummaryConfig = Field(default_factory=lambda: SummaryConfig.model_validate({}))
     repo: dict[str, RepoConfig] = Field(default_factory=dict, description="Repositories by OWNER/NAME, URL or path.")
@@ -429,6 +441,7 @@ def template() -> str:
         ("budget.day", BudgetConfig),
         ('prices."MODEL"', PriceConfig),
         ("sandbox", SandboxConfig),
+        ("images", ImagesConfig),
         ("serve", ServeConfig),
         ("summary", SummaryConfig),
         ("agents.NAME", AgentConfig),

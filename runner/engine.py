@@ -15,7 +15,8 @@ import os
 import secrets
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO
@@ -79,6 +80,17 @@ class Engine:
         self._reap()
         self._launch()
         return True
+
+    @contextmanager
+    def kept_out(self) -> Iterator[bool]:
+        """Whether no process is the engine, nor becomes it while the context lasts."""
+        with (self._house.host.home / "engine.lock").open("a+") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+            else:
+                yield True
 
     def submit(self) -> None:
         """Make sure that every workflow that a run waits for is enqueued. Asked twice, it is there once.
@@ -205,7 +217,8 @@ class Engine:
 
     def _reap(self) -> None:
         try:
-            gone = self._house.sandboxes.reap(keep=judge.gates_at_work(self._house))
+            gone = self._house.sandboxes.sweep()
+            gone += self._house.sandboxes.reap(keep=judge.gates_at_work(self._house))
         except Exception as e:  # noqa: BLE001 - the engine may be down; a run that needs it will say so
             log.info("could not look for leftover containers: %s", e)
             return

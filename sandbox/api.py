@@ -217,6 +217,23 @@ class Sandboxes(Protocol):
         """
         ...
 
-    def reap(self, *, run: str | None = None, keep: Collection[str] = ()) -> list[str]:
-        """Remove what this installation left behind (of one run, or of all but `keep`); names what was removed."""
+    def reap(self, *, run: str | None = None, keep: Collection[str] = (), dry_run: bool = False) -> list[str]:
+        """Remove what this installation left on the engine (of one run, or of all but `keep`).
+
+        What belongs to no run has the name "". A dry run removes nothing.
+
+        Returns:
+            The names of what was removed.
+
+        Raises:
+            SandboxError: something could not be removed, or the engine is gone.
+        """
+        ...
+
+    def sweep(self, *, dry_run: bool = False) -> list[str]:
+        """Remove the temporary files of processes that are gone; needs no engine. The paths of what was removed.
+
+        Raises:
+            SandboxError: a lock cannot be looked at.
+        """
         ...

@@ -96,8 +96,12 @@ def remove_volume(api: APIClient, name: str) -> None:
                 return
 
 
-def reap(api: APIClient, *, owner: str, run: str | None = None, keep: Collection[str] = ()) -> list[str]:
+def reap(
+    api: APIClient, *, owner: str, run: str | None = None, keep: Collection[str] = (), dry_run: bool = False
+) -> list[str]:
     """Remove the owner's containers and their volumes, of one run or of all but `keep`; what was removed, by name.
+
+    A dry run only tells.
 
     Raises:
         SandboxError: something could not be removed (the rest was tried), or the engine is gone.
@@ -112,11 +116,17 @@ def reap(api: APIClient, *, owner: str, run: str | None = None, keep: Collection
         if container["Labels"].get(LABEL_KIND) not in REAPED or container["Labels"].get(LABEL_RUN) in keep:
             continue  # at work; or somebody else's, made from an image with a label of ours
         name = (container.get("Names") or [container["Id"]])[0].removeprefix("/")
+        if dry_run:
+            removed.append(f"container {name}")
+            continue
         _try(lambda name=name: remove_container(api, name), f"container {name}", removed, failures)
     for volume in volumes:
         labels = volume.get("Labels") or {}
         if labels.get(LABEL_KIND) in REAPED and labels.get(LABEL_RUN) not in keep:
             name = volume["Name"]
+            if dry_run:
+                removed.append(f"volume {name}")
+                continue
             _try(lambda name=name: remove_volume(api, name), f"volume {name}", removed, failures)
     if failures:
         raise SandboxError("could not be removed: " + "; ".join(failures), remedy="`docker rm -f` it by hand")

@@ -7,6 +7,7 @@ with DockerSandboxes(owner="…").open(Spec(image="…")) as box:
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 import socket
@@ -14,13 +15,14 @@ import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import docker
 import docker.errors
 from docker import APIClient, DockerClient
 
-from sandbox import cleanup, image, tools, workspace
+from sandbox import cleanup, image, stock, tools, workspace
 from sandbox.api import (
     WORKSPACE,
     Environment,
@@ -36,6 +38,10 @@ from sandbox.door import let_in
 from sandbox.errors import START_ENGINE, engine_failures
 from sandbox.exec import KILLED, Ending, JobWonError, Output, run, sweep
 from sandbox.limits import JOB_UIDS, command_env, create_options
+from sandbox.lock import sweep_locks
+from sandbox.stock import Keeping, StockedImage
+
+log = logging.getLogger(__name__)
 
 DEFAULT_HOST = "unix:///var/run/docker.sock"
 ENGINE_SECONDS = 120
@@ -43,6 +49,7 @@ IMAGE_SECONDS = 1800
 NOTICE_SECONDS = 5.0
 NOT_ENDED = "its processes could not be ended otherwise"
 MIB = 1 << 20
+PRUNED_AT_ONCE = 5
 
 FIXED = frozenset({"/", WORKSPACE})
 """Directories that the job cannot put something else in the place of."""
@@ -245,12 +252,24 @@ class DockerSandboxes:
         owner: the installation; only its containers and volumes are ever reaped.
         base_image: what environments are built on; None for our own Debian base, made on the first use.
         runtime: an OCI runtime (`runsc`, `kata`) for sealed containers; None for the engine's default.
+        notes: folder in which the use of environment images is noted; None notes nothing.
+        keeping: how many of them are kept; after each build the oldest go.
     """
 
-    def __init__(self, *, owner: str, base_image: str | None = None, runtime: str | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        owner: str,
+        base_image: str | None = None,
+        runtime: str | None = None,
+        notes: Path | None = None,
+        keeping: Keeping | None = None,
+    ) -> None:
         self._owner = owner
         self._base_image = base_image
         self._runtime = runtime
+        self._notes = notes
+        self._keeping = keeping
         self._connected: dict[int, DockerClient] = {}
         self._lock = threading.Lock()
         self._uids: set[int] = set()
@@ -312,8 +331,50 @@ class DockerSandboxes:
     ) -> Environment:
         """See `sandbox.api.Sandboxes.environment`."""
         base = self.base(progress=progress)
-        return image.environment(
-            self._client(IMAGE_SECONDS).api, recipe, base=base, labels=labels, owner=self._owner, progress=progress
+        made = image.environment(
+            self._client(IMAGE_SECONDS).api,
+            recipe,
+            base=base,
+            labels=labels,
+            owner=self._owner,
+            notes=self._notes,
+            progress=progress,
+        )
+        if made.built and self._keeping is not None:
+            try:
+                gone = self.prune(self._keeping, most=PRUNED_AT_ONCE, noted_only=True)
+            except SandboxError as e:  # the image that was asked for is there
+                log.warning("old environment images cannot be removed: %s", e.message)
+            else:
+                log.info("%s environment images were removed", len(gone))
+        return made
+
+    def images(self) -> list[StockedImage]:
+        """The environment images on this engine, last used first.
+
+        Raises:
+            SandboxError: the engine failed.
+        """
+        return stock.stock(self.client.api, image.REPOSITORY, notes=self._notes)
+
+    def prune(
+        self, keeping: Keeping, *, most: int | None = None, noted_only: bool = False, dry_run: bool = False
+    ) -> list[StockedImage]:
+        """Remove the environment images that are not to be kept, at most so many; what was removed.
+
+        With `noted_only`, those of other installations on this engine stay.
+
+        Raises:
+            SandboxError: the engine failed.
+        """
+        return stock.prune(
+            self._client(IMAGE_SECONDS).api,
+            image.REPOSITORY,
+            notes=self._notes,
+            keeping=keeping,
+            most=most,
+            noted_only=noted_only,
+            dry_run=dry_run,
         )
 
     def base(self, *, progress: Callable[[str], None]) -> str:
@@ -334,12 +395,16 @@ class DockerSandboxes:
             progress=progress,
         )
 
-    def reap(self, *, run: str | None = None, keep: Collection[str] = ()) -> list[str]:
+    def reap(self, *, run: str | None = None, keep: Collection[str] = (), dry_run: bool = False) -> list[str]:
         """See `sandbox.api.Sandboxes.reap`."""
-        removed = cleanup.reap(self.client.api, owner=self._owner, run=run, keep=keep)
+        removed = cleanup.reap(self.client.api, owner=self._owner, run=run, keep=keep, dry_run=dry_run)
         if run is None:
-            removed += tools.drop_unfinished(self.client.api, owner=self._owner)
+            removed += tools.drop_unfinished(self.client.api, owner=self._owner, dry_run=dry_run)
         return removed
+
+    def sweep(self, *, dry_run: bool = False) -> list[str]:
+        """See `sandbox.api.Sandboxes.sweep`."""
+        return sweep_locks(dry_run=dry_run)
 
     @contextmanager
     def _job_uid(self) -> Iterator[int]:

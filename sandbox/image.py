@@ -10,16 +10,18 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import docker.errors
 from docker import APIClient
 from docker.utils import parse_repository_tag
 
 from sandbox import cleanup, debian
-from sandbox.api import WORKSPACE, Environment, EnvironmentRecipe, SandboxError
+from sandbox.api import LABEL_RUN, WORKSPACE, Environment, EnvironmentRecipe, SandboxError
 from sandbox.build import build_container
 from sandbox.errors import engine_failures
 from sandbox.lock import one_at_a_time
+from sandbox.stock import note_use
 
 REPOSITORY = "automend-env"
 FORMAT = 1
@@ -80,9 +82,10 @@ def environment(
     base: str,
     labels: Mapping[str, str],
     owner: str,
+    notes: Path | None,
     progress: Callable[[str], None],
 ) -> Environment:
-    """The image for a recipe, built if it is not there yet.
+    """The image for a recipe, built if it is not there yet; its use is noted in the folder `notes`.
 
     Raises:
         SandboxError: a setup command failed (the message ends with its last lines), or the engine did.
@@ -93,6 +96,7 @@ def environment(
         raise SandboxError(f"the base image {base} is gone", remedy="try again: it will be made anew")
     key = environment_key(recipe, base_id)
     name = f"{REPOSITORY}:{key}"
+    note_use(notes, key, labels.get(LABEL_RUN, ""))  # first, so that nobody takes it for one that is not needed
     found = image_id(api, name)
     if found is not None:
         return Environment(image=name, digest=found, built=False, seconds=time.monotonic() - start)

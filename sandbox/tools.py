@@ -82,8 +82,8 @@ def volume(
         return name
 
 
-def drop_unfinished(api: APIClient, *, owner: str) -> list[str]:
-    """Remove the owner's volumes whose filling was cut short; the names of what was removed.
+def drop_unfinished(api: APIClient, *, owner: str, dry_run: bool = False) -> list[str]:
+    """Remove the owner's volumes whose filling was cut short; the names of what was removed (a dry run only tells).
 
     Raises:
         SandboxError: the engine failed.
@@ -94,7 +94,8 @@ def drop_unfinished(api: APIClient, *, owner: str) -> list[str]:
         with if_free(labels[LABEL_LOCK]) as free:
             # Under the lock, so that one which was finished just now is seen as such.
             if free and name not in {v["Labels"][LABEL_FILES] for v in _volumes(api, f"{LABEL_KIND}={TOOLS_READY}")}:
-                remove_volume(api, name)
+                if not dry_run:
+                    remove_volume(api, name)
                 removed.append(f"volume {name}")
     return removed
 

@@ -162,6 +162,10 @@ class Gateway:
             server.should_exit = True
             path.unlink(missing_ok=True)
 
+    def clear(self, *, dry_run: bool) -> list[str]:
+        """Remove the sockets of processes that are gone; the paths of their folders."""
+        return clear_doors(self._parent, dry_run=dry_run)
+
     def close(self) -> None:
         """Stop the loop and remove the sockets' folder; safe to call twice."""
         with self._lock:

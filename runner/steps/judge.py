@@ -92,14 +92,14 @@ def gate_name(house: House) -> Iterator[str]:
             return
 
 
-def gates_at_work(house: House) -> list[str]:
-    """The names of the gates whose processes live; what dead ones left is forgotten."""
-    _dead_gates(house)
-    return [path.name for path in (house.host.home / "gates").glob("gate-*")]
+def gates_at_work(house: House, *, forget: bool = True) -> list[str]:
+    """The names of the gates whose processes live; with `forget`, what dead ones left is forgotten."""
+    dead = _dead_gates(house, forget=forget)
+    return [path.name for path in (house.host.home / "gates").glob("gate-*") if path.name not in dead]
 
 
-def _dead_gates(house: House) -> list[str]:
-    """The names of the gates whose processes ended before they could say so; they are forgotten."""
+def _dead_gates(house: House, *, forget: bool = True) -> list[str]:
+    """The names of the gates whose processes ended before they could say so; they are forgotten unless told not to."""
     dead = []
     for path in (house.host.home / "gates").glob("gate-*"):
         with path.open("a") as held:
@@ -108,7 +108,8 @@ def _dead_gates(house: House) -> list[str]:
             except BlockingIOError:
                 continue
             dead.append(path.name)
-            path.unlink(missing_ok=True)
+            if forget:
+                path.unlink(missing_ok=True)
     return dead
 
 

@@ -18,6 +18,7 @@ TABLES = {
     "### [budget.run]": config.BudgetConfig,
     '### [prices."MODEL"]': config.PriceConfig,
     "### [sandbox]": config.SandboxConfig,
+    "### [images]": config.ImagesConfig,
     "### [serve]": config.ServeConfig,
     "### [summary]": config.SummaryConfig,
     "### [agents.NAME]": config.AgentConfig,
