@@ -47,6 +47,14 @@ class SetupError(SandboxError):
     """A command that makes an image failed: what it needs is not there, or is wrong."""
 
 
+class SandboxLostError(SandboxError):
+    """The container went away under the job, by no doing of the runner's: a new one may do (`sandbox.again`)."""
+
+
+class EngineGoneError(SandboxLostError):
+    """Nobody answers where the engine was, or the connection broke."""
+
+
 class OutputTooLargeError(SandboxError):
     """Bytes that leave the sandbox went over their cap."""
 
@@ -77,6 +85,17 @@ class Spec:
     """Host path of the gateway's unix socket; None seals the container completely."""
     tools: str | None = None
     """Name of the volume (from `Sandboxes.tools`) to mount read-only at `TOOLS`."""
+
+
+@dataclass(frozen=True)
+class Changes:
+    """A workspace, told by its difference from files that the asker has: `unchanged` are the paths that are as known.
+
+    `tar` is a raw, hostile stream with all the rest of the workspace; what is known and in neither is gone.
+    """
+
+    unchanged: frozenset[bytes]
+    tar: Iterator[bytes]
 
 
 @dataclass(frozen=True)
@@ -131,6 +150,21 @@ class Sandbox(Protocol):
 
     def get_tree(self, path: str = WORKSPACE) -> Iterator[bytes]:
         """The workspace as a raw, hostile tar stream. Kills the job's processes and pauses the container first.
+
+        Raises:
+            OutputTooLargeError: more than `Limits.tree_mb`.
+            SandboxError: the engine or the container failed.
+        """
+        ...
+
+    def get_changes(self, known: Mapping[bytes, tuple[str, str]]) -> Changes:
+        """The workspace like `get_tree`, without the files that are as `known`, and without its own `.git`.
+
+        What it says is no more to be believed than a tree: it may only name contents that the asker has anyway. All of
+        the job's processes are killed first, and nothing of the job looks at the files.
+
+        Args:
+            known: path → (git's octal mode, git's id of the content).
 
         Raises:
             OutputTooLargeError: more than `Limits.tree_mb`.

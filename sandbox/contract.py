@@ -9,6 +9,7 @@ there decide whether a seal holds, not this source. An image with sh, tar and py
 
 from __future__ import annotations
 
+import hashlib
 import io
 import secrets
 import socket
@@ -406,6 +407,26 @@ def _tree_stops_the_job(setting: Setting) -> None:
         _nobody_is_left(box)
 
 
+def _changes(setting: Setting) -> None:
+    with setting.box() as box:
+        kept, old = (
+            hashlib.sha1(b"blob 4\0" + text, usedforsecurity=False).hexdigest() for text in (b"one\n", b"old\n")
+        )
+        _sh(
+            box, "mkdir .git d; echo one > kept; echo one > d/kept; echo two > changed; echo x > .git/x; ln -s kept new"
+        )
+        _sh(box, "setsid sh -c 'while :; do date > changed; done' >/dev/null 2>&1 </dev/null &")
+        known = dict.fromkeys((b"kept", b"d/kept"), ("100644", kept)) | dict.fromkeys(
+            (b"changed", b"gone"), ("100644", old)
+        )
+        found = box.get_changes(known)
+        _need(found.unchanged == {b"kept", b"d/kept"}, found.unchanged)
+        with tarfile.open(fileobj=io.BytesIO(b"".join(found.tar)), mode="r:") as tar:
+            names = {entry.name for entry in tar if entry.name != "."}
+        _need(names == {"./changed", "./new"}, names)
+        _nobody_is_left(box)
+
+
 def _read(setting: Setting) -> None:
     with setting.box() as box:
         _sh(box, "printf 'a\\0b' > f; ln -s f l; mkdir d; echo t > /tmp/t; echo h > ~/h; head -c 5000 /dev/zero > big")
@@ -493,6 +514,7 @@ PROMISES: tuple[Promise, ...] = (
     Promise("tree_does_not_fit", "a tree that does not fit is an error", _tree_does_not_fit),
     Promise("tree_too_large", "a tree over the cap is cut off, and the sandbox can be used on", _tree_too_large),
     Promise("tree_stops_the_job", "nothing of the job runs once its tree is taken", _tree_stops_the_job),
+    Promise("changes", "only what is not as the asker knows it comes out, and nothing of the job runs then", _changes),
     Promise("read", "a regular file can be read up to a limit, and nothing else", _read),
     Promise("apart", "two sandboxes neither see nor reach each other", _apart),
     Promise("at_once", "sandboxes can be used from several threads at once", _at_once),

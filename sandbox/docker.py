@@ -22,15 +22,17 @@ import docker
 import docker.errors
 from docker import APIClient, DockerClient
 
-from sandbox import cleanup, image, stock, tools, workspace
+from sandbox import cleanup, compare, image, stock, tools, workspace
 from sandbox.api import (
     WORKSPACE,
+    Changes,
     Environment,
     EnvironmentRecipe,
     ExecResult,
     Limits,
     Sandbox,
     SandboxError,
+    SandboxLostError,
     Spec,
     ToolsRecipe,
 )
@@ -159,6 +161,18 @@ class DockerSandbox:
             self._alive()
         yield from workspace.stream_tree(self._api, self._id, path, limit=self._limits.tree_mb * MIB)
 
+    def get_changes(self, known: Mapping[bytes, tuple[str, str]]) -> Changes:
+        """See `sandbox.api.Sandbox.get_changes`. Where it cannot be told what changed, all of it did."""
+        self._alive()
+        limit = self._limits.tree_mb * MIB
+        try:
+            found = compare.get_changes(self._api, self._id, known, limit=limit, user=self._user)
+        except JobWonError:
+            self._end_container(NOT_ENDED)
+            self._alive()
+            raise
+        return found or Changes(unchanged=frozenset(), tar=self.get_tree())
+
     def read(self, path: str, *, limit: int) -> bytes | None:
         """See `sandbox.api.Sandbox.read`. A relative path is one in the workspace."""
         self._alive()
@@ -239,7 +253,7 @@ class DockerSandbox:
                 running = self._api.inspect_container(self._id)["State"]["Running"]
             if not running:
                 self._dead = "it died"
-                raise SandboxError(f"container {self._name} died while a command ran in it")
+                raise SandboxLostError(f"container {self._name} died while a command ran in it")
             time.sleep(0.05)
 
 
@@ -273,6 +287,7 @@ class DockerSandboxes:
         self._connected: dict[int, DockerClient] = {}
         self._lock = threading.Lock()
         self._uids: set[int] = set()
+        self._owed: set[str] = set()
 
     @property
     def client(self) -> DockerClient:
@@ -297,6 +312,7 @@ class DockerSandboxes:
                     _knock(os.environ.get("DOCKER_HOST") or DEFAULT_HOST)
                     self._connected[seconds] = docker.from_env(timeout=seconds)
                 except (docker.errors.DockerException, OSError) as e:
+                    # Not one that is gone: it never answered, and nobody should wait for it.
                     raise SandboxError(f"no Docker engine answers ({e})", remedy=START_ENGINE) from e
             return self._connected[seconds]
 
@@ -304,6 +320,7 @@ class DockerSandboxes:
     def open(self, spec: Spec) -> Iterator[Sandbox]:
         """See `sandbox.api.Sandboxes.open`."""
         api = self.client.api
+        self._settle()
         name = cleanup.name_for("automend", spec.labels)
         labels = cleanup.labels_for(self._owner, cleanup.SANDBOX, spec.labels)
         with self._job_uid() as uid:
@@ -324,7 +341,19 @@ class DockerSandboxes:
             try:
                 yield box
             finally:
-                box.close()
+                try:
+                    box.close()
+                except SandboxError:
+                    self._owed.add(name)
+                    raise
+
+    def _settle(self) -> None:
+        """Remove what could not be removed when it was due, because the engine was gone."""
+        api = self.client.api
+        for name in tuple(self._owed):
+            cleanup.remove_container(api, name)
+            cleanup.remove_volume(api, name)
+            self._owed.discard(name)
 
     def environment(
         self, recipe: EnvironmentRecipe, *, labels: Mapping[str, str], progress: Callable[[str], None]

@@ -63,21 +63,28 @@ class JobWonError(Exception):
 
 @dataclass
 class Output:
-    """What a command said, up to `cap` bytes of both streams together."""
+    """What a command said, up to `cap` bytes of both streams together.
+
+    With `pass_on`, stdout is told to `on_stdout` and not kept besides.
+    """
 
     cap: int
     on_stdout: Callable[[bytes], None] | None = None
+    pass_on: bool = False
     stdout: bytearray = field(default_factory=bytearray)
     stderr: bytearray = field(default_factory=bytearray)
+    taken: int = 0
 
     def take(self, stream: int, data: bytes) -> bool:
-        """Keep what fits; False once more came than the cap."""
-        room = self.cap - len(self.stdout) - len(self.stderr)
+        """Take what fits; False once more came than the cap."""
+        room = self.cap - self.taken
         kept = data[:room]
+        self.taken += len(kept)
         if stream == STDERR:
             self.stderr += kept
         elif kept:
-            self.stdout += kept
+            if not self.pass_on:
+                self.stdout += kept
             if self.on_stdout is not None:
                 self.on_stdout(kept)
         return len(data) <= room
@@ -140,18 +147,28 @@ def sweep(api: APIClient, container: str, *, user: str) -> None:
 
 
 def run_alone(
-    api: APIClient, container: str, script: str, args: Sequence[str], *, user: str, timeout: float, cap: int
+    api: APIClient,
+    container: str,
+    script: str,
+    args: Sequence[str],
+    *,
+    user: str,
+    timeout: float,
+    cap: int,
+    stdin: bytes | None = None,
+    on_stdout: Callable[[bytes], None] | None = None,
 ) -> Ended:
     """Kill every process of the job, then run a shell script of ours as the only one of its user.
 
     So nobody is there who could stop it, feed it or change what it looks at. Only what comes with the image is run, in
-    an environment that is empty but for the container's own.
+    an environment that is empty but for the container's own. With `on_stdout`, stdout is told there and not kept.
 
     Raises:
         JobWonError: the job could not be ended.
         SandboxError: the engine or the container failed.
     """
     for _ in range(SWEEPS):
+        output = Output(cap=cap, on_stdout=on_stdout, pass_on=on_stdout is not None)
         ended = run(
             api,
             container,
@@ -160,12 +177,15 @@ def run_alone(
             env={"LANG": "C.UTF-8"},
             cwd="/",
             timeout=timeout,
-            output=Output(cap=cap),
+            output=output,
+            stdin=None if stdin is None else [stdin],
         )
+        if ended.ending is Ending.FLOOD:
+            return ended
         if ended.exit_code is None:
             break
         # A sibling may kill the shell before it is killed itself: then it ends with 137, and we go again. Where the
-        # engine finds no room for one more process it ends with 126.
+        # engine finds no room for one more process it ends with 126, and says so on stdout.
         if ended.exit_code not in {NOT_ALONE, NOT_STARTED, KILLED}:
             return ended
     raise JobWonError

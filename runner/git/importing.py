@@ -48,8 +48,9 @@ def import_tar(
     max_file_bytes: int = 64 << 20,
     max_total_bytes: int = 1 << 30,
     also_ignored: Sequence[str] = (),
+    unchanged: Collection[bytes] = (),
 ) -> Imported:
-    """Take a workspace in, as a tree of the mirror.
+    """Take a workspace in, as a tree of the mirror. Files of the base that are `unchanged` need not be in the stream.
 
     The names in the stream are relative to its first member where that is a folder called `.` or `workspace` (as
     Docker sends it), else to the stream. The root's `.git` is left out, and so is what the base's .gitignore files
@@ -65,6 +66,7 @@ def import_tar(
     with mirror.scratch() as folder, ExitStack() as stack:
         limits = (max_files, max_file_bytes, max_total_bytes)
         intake = _Intake(mirror, base, rules, _Quarantine(mirror, folder, stack), limits)
+        intake.take_unchanged(unchanged)
         try:
             for member in tarstream.members(chunks):
                 if not intake.take(member):
@@ -126,6 +128,10 @@ class _Intake:
             self.findings.append(_finding(rule, message, path, verdict))
         else:
             self._unsaid += 1
+
+    def take_unchanged(self, paths: Collection[bytes]) -> None:
+        """Files that are as the base has them."""
+        self._entries.update((p, self._base[p]) for p in paths if p in self._base and p not in self._submodules)
 
     def take(self, member: Member) -> bool:
         """Take one member in; False to read no further."""

@@ -14,6 +14,7 @@ from runner.steps.brief import prompt_version, write_brief
 from runner.steps.canary import VARIABLE, canaries, leaks
 from runner.steps.collect import collect
 from runner.steps.house import House, base_of, labels, tree_of
+from sandbox.again import going_on
 from sandbox.api import Sandbox, Spec
 
 log = logging.getLogger(__name__)
@@ -56,14 +57,18 @@ def attempt(house: House, run_id: str, number: int, agent_name: str) -> Attempt:
     run = house.store.run(run_id)
     agent = house.agents[agent_name]
     account = house.account(run, number)
-    refusal = account.refusal()
-    if refusal is not None:
-        raise Inconclusive(f"attempt {number} was not begun: {refusal}")
-    seconds = min(house.host.settings.run.attempt_seconds, account.seconds_left())
-    house.sandboxes.reap(run=run_id)  # what an earlier, killed try of this very step left behind
-    house.say(run_id)(f"{agent_name} ({agent.model}) is working, attempt {number}")
+
+    def work() -> Attempt:
+        refusal = account.refusal()
+        if refusal is not None:
+            raise Inconclusive(f"attempt {number} was not begun: {refusal}")
+        seconds = min(house.host.settings.run.attempt_seconds, account.seconds_left())
+        house.sandboxes.reap(run=run_id)  # what an earlier, killed try of this very step left behind
+        house.say(run_id)(f"{agent_name} ({agent.model}) is working, attempt {number}")
+        return _work(house, run, account, agent_name, seconds)
+
     try:
-        tried = _work(house, run, account, agent_name, seconds)
+        tried = going_on(work, tell=house.say(run_id))
     except ProviderError as e:
         detail = f"{e.message} — {e.remedy}" if e.remedy else e.message
         tried = Attempt(

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from runner.git.importing import Imported, import_tar
+from runner.git.index import SUBMODULE
 from runner.git.mirror import Mirror
+from runner.git.names import raw
+from runner.git.trees import paths
 from runner.model import Base, Finding, Verdict
 from sandbox.api import OutputTooLargeError, Sandbox
 
@@ -21,8 +24,10 @@ def collect(mirror: Mirror, box: Sandbox, base: Base) -> Imported:
     Raises:
         DockerError: the engine failed.
     """
+    known = {raw(path): entry for path, entry in paths(mirror, base.tree).items() if entry[0] != SUBMODULE}
     try:
-        return import_tar(mirror, box.get_tree(), base_tree=base.tree, also_ignored=LITTER)
+        left = box.get_changes(known)
+        return import_tar(mirror, left.tar, base_tree=base.tree, also_ignored=LITTER, unchanged=left.unchanged)
     except OutputTooLargeError as e:
         finding = Finding(
             rule="tree.size",

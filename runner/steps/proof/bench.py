@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,7 +16,10 @@ from runner.project.steady import MODULE as STEADY_COVERAGE
 from runner.steps.proof.junit import JUnitError, read_junit
 from runner.steps.proof.lines import read_cobertura, read_coverage_json
 from runner.steps.proof.results import FileLines, Measurement, TestOutcome, TestResult
+from sandbox.again import going_on
 from sandbox.api import WORKSPACE, ExecResult, Limits, OutputTooLargeError, Sandbox, Sandboxes, Spec
+
+log = logging.getLogger(__name__)
 
 SUITE = "(the test command)"
 """The one test id of a command that leaves no JUnit XML."""
@@ -89,10 +93,15 @@ class Bench:
     def measure(self, tree: str, *, only: tuple[str, ...] = (), coverage: bool = True) -> Measurement:
         """Run the suite on a tree; only these test modules, where any are named and the runner can do that.
 
+        Where the container is lost, it is run from its beginning in a new one.
+
         Raises:
             SandboxError: the machine failed.
             GitError: the tree cannot be read.
         """
+        return going_on(lambda: self._measure(tree, only=only, coverage=coverage), tell=log.warning)
+
+    def _measure(self, tree: str, *, only: tuple[str, ...], coverage: bool) -> Measurement:
         test = self.project.test
         known = paths(self.mirror, tree)
         with self.box(tree) as box:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import logging
 import time
 from collections import Counter
 
 from runner.git.trees import export, paths
 from runner.model import Noun
 from runner.steps.proof.bench import Bench, tail
+from sandbox.again import going_on
 from sandbox.api import WORKSPACE, Sandbox
+
+log = logging.getLogger(__name__)
 
 _LINT_SECONDS = 180.0
 
@@ -34,10 +38,14 @@ def lint(bench: Bench, base_tree: str, head_tree: str, changed: tuple[str, ...])
     begun = time.monotonic()
     if linter is None:
         return Linted()
-    if linter.kind == "command":
-        linted = _by_command(bench, linter.line, base_tree, head_tree)
-    else:
-        linted = _by_ruff(bench, base_tree, head_tree, changed)
+    line, kind = linter.line, linter.kind
+
+    def work() -> Linted:
+        if kind == "command":
+            return _by_command(bench, line, base_tree, head_tree)
+        return _by_ruff(bench, base_tree, head_tree, changed)
+
+    linted = going_on(work, tell=log.warning)
     return linted.model_copy(update={"seconds": round(time.monotonic() - begun, 2)})
 
 

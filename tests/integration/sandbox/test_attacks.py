@@ -191,7 +191,10 @@ def test_what_is_left_cannot_harm_who_takes_it(left: str, box: Sandbox, mirror: 
     start = time.monotonic()
     base = mirror.git("mktree", stdin=b"").decode().strip()
     try:
-        taken = import_tar(mirror, box.get_tree(), base_tree=base)
+        changes = box.get_changes({})
+        assert changes.unchanged == frozenset()
+        taken = import_tar(mirror, changes.tar, base_tree=base)
+        assert taken == import_tar(mirror, box.get_tree(), base_tree=base)
     except SandboxError as e:
         assert rules == {"too large"}
         assert "larger than" in e.message  # noqa: PT017

@@ -13,7 +13,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from sandbox.api import LABEL_RUN, TOOLS, Limits, SandboxError, Spec
+from sandbox.again import going_on
+from sandbox.api import LABEL_RUN, TOOLS, Limits, SandboxError, SandboxLostError, Spec
 from sandbox.docker import DockerSandboxes
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
@@ -79,7 +80,7 @@ def test_a_container_that_dies_is_a_failure_of_the_machine(sandboxes: DockerSand
 
         killer = threading.Thread(target=kill)
         killer.start()
-        with pytest.raises(SandboxError, match=r"died|not running"):
+        with pytest.raises(SandboxLostError, match=r"died|not running"):
             box.exec(["sh", "-c", "echo on; sleep 3600"], timeout=60, on_stdout=lambda _: started.set())
         killer.join()
         with pytest.raises(SandboxError):
@@ -197,3 +198,21 @@ def test_tools_volume_is_read_only(sandboxes: DockerSandboxes, base: str) -> Non
             assert box.exec(["sh", "-c", f"touch {TOOLS}/x"], timeout=20).exit_code != 0
     finally:
         volume.remove()
+
+
+def test_work_goes_on_in_a_new_container_when_one_is_killed_from_outside(sandboxes: DockerSandboxes, base: str) -> None:
+    made: list[str] = []
+    told: list[str] = []
+
+    def work() -> bytes:
+        with sandboxes.open(Spec(image=base, limits=SMALL)) as box:
+            made.append(box.id)
+            if len(made) == 1:
+                sandboxes.client.api.kill(box.id)
+            elif len(made) == 2:
+                sandboxes.client.api.remove_container(box.id, force=True)
+            return box.exec(["echo", "on"], timeout=20).stdout
+
+    assert going_on(work, tell=told.append) == b"on\n"
+    assert len(set(made)) == 3
+    assert len(told) == 2

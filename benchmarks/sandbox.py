@@ -1,0 +1,178 @@
+"""How quick the sandbox is, as ratios against a floor that is measured beside it, in one run.
+
+    python benchmarks/sandbox.py [--rounds 7] [--json]
+
+Machines differ and drift; a ratio of two things that took turns does not. Every line is a median.
+
+    start      container up, a base of 1,500 files in, first command answered   against  docker run --rm IMAGE true
+    tree out   a small change of 5,000 files, as a stream                       against  the whole tree as a tar
+    commands   five commands in one container, with its start and its end       against  docker run + 5 docker exec
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import io
+import json
+import secrets
+import statistics
+import subprocess
+import tarfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from sandbox.api import Limits, Sandbox, Spec
+from sandbox.docker import DockerSandboxes
+
+LIMITS = Limits(memory_mb=1024, workspace_mb=256, tmp_mb=64)
+GOALS = {"start": 1.3, "tree out": 0.5, "commands": 1.0}
+COMMANDS = (
+    "ls -la",
+    "cat f0000/m0001.py",
+    "grep -rn answer . | head",
+    "echo x >> f0001/m0001.py",
+    "python3 -c 'print(1)'",
+)
+
+Files = dict[bytes, bytes]
+
+
+def files(count: int) -> Files:
+    """A repository of so many source files, of 1 to 8 KB."""
+    made = {}
+    for n in range(count):
+        body = hashlib.sha256(str(n).encode()).hexdigest().encode() + b"\n"
+        made[b"f%04d/m%04d.py" % (n // 50, n)] = b"answer = 42\n" + body * (15 + n % 110)
+    return made
+
+
+def packed(tree: Files) -> bytes:
+    """The files as a tar."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        for name, content in tree.items():
+            entry = tarfile.TarInfo(name.decode())
+            entry.size = len(content)
+            tar.addfile(entry, io.BytesIO(content))
+    return out.getvalue()
+
+
+def timed(work: Callable[[], object]) -> float:
+    """Seconds of one call."""
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+def docker(*words: str) -> str:
+    """The docker program, as a person would use it."""
+    return subprocess.run(["docker", *words], check=True, capture_output=True, text=True).stdout.strip()
+
+
+class Bench:
+    def __init__(self, sandboxes: DockerSandboxes, image: str) -> None:
+        self.sandboxes = sandboxes
+        self.image = image
+        self.small = packed(files(1500))
+
+    @contextmanager
+    def box(self) -> Iterator[Sandbox]:
+        with self.sandboxes.open(Spec(image=self.image, limits=LIMITS)) as box:
+            yield box
+
+    def start(self, rounds: int) -> tuple[list[float], list[float]]:
+        ours, floor = [], []
+        for _ in range(rounds):
+            floor.append(timed(lambda: docker("run", "--rm", "--network", "none", self.image, "true")))
+            begun = time.perf_counter()
+            with self.box() as box:
+                box.put_tree([self.small])
+                box.exec(["true"], timeout=60)
+                ours.append(time.perf_counter() - begun)
+        return ours, floor
+
+    def tree_out(self, rounds: int) -> tuple[list[float], list[float]]:
+        tree = files(5000)
+        known = {
+            name: ("100644", hashlib.sha1(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest())
+            for name, content in tree.items()
+        }
+        ours, floor = [], []
+        with self.box() as box:
+            box.put_tree([packed(tree)])
+            for n in range(rounds):
+                box.exec(["sh", "-c", f"echo {n} > f0003/m0160.py; echo {n} > new{n}.py"], timeout=60)
+                floor.append(timed(lambda: sum(len(chunk) for chunk in box.get_tree())))
+                begun = time.perf_counter()
+                changes = box.get_changes(known)
+                sent = sum(len(chunk) for chunk in changes.tar)
+                ours.append(time.perf_counter() - begun)
+                assert known.keys() - changes.unchanged == {b"f0003/m0160.py"}
+                assert 0 < sent < 100_000
+        return ours, floor
+
+    def commands(self, rounds: int) -> tuple[list[float], list[float]]:
+        tree = packed(files(50))
+
+        def sealed() -> None:
+            with self.box() as box:
+                box.put_tree([tree])
+                for command in COMMANDS:
+                    assert box.exec(["sh", "-c", command], timeout=60).exit_code == 0
+
+        def plain() -> None:
+            name = f"automend-bench-{secrets.token_hex(4)}"
+            docker(
+                "run",
+                "-d",
+                "--init",
+                "--network",
+                "none",
+                "--name",
+                name,
+                "-w",
+                "/workspace",
+                self.image,
+                "sleep",
+                "600",
+            )
+            subprocess.run(["docker", "cp", "-", f"{name}:/workspace"], input=tree, check=True, capture_output=True)
+            for command in COMMANDS:
+                docker("exec", name, "sh", "-c", command)
+            docker("rm", "-f", name)
+
+        ours, floor = [], []
+        for _ in range(rounds):
+            floor.append(timed(plain))
+            ours.append(timed(sealed))
+        return ours, floor
+
+
+def main() -> None:
+    words = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    words.add_argument("--rounds", type=int, default=7)
+    words.add_argument("--json", action="store_true")
+    given = words.parse_args()
+    sandboxes = DockerSandboxes(owner=f"bench-{secrets.token_hex(4)}")
+    bench = Bench(sandboxes, sandboxes.base(progress=print))
+    answers = {}
+    try:
+        for name, measure in (("start", bench.start), ("tree out", bench.tree_out), ("commands", bench.commands)):
+            ours, floor = (statistics.median(found) for found in measure(given.rounds))
+            answers[name] = {"seconds": ours, "floor": floor, "ratio": ours / floor, "goal": GOALS[name]}
+    finally:
+        sandboxes.reap()
+        sandboxes.disconnect()
+    if given.json:
+        print(json.dumps(answers, indent=2))
+        return
+    for name, found in answers.items():
+        held = "ok" if found["ratio"] <= found["goal"] else "over"
+        pair = f"{found['seconds']:.3f} s / {found['floor']:.3f} s"
+        print(f"{name:10} {pair} = {found['ratio']:.2f} (≤ {found['goal']}) {held}")
+
+
+if __name__ == "__main__":
+    main()
