@@ -57,11 +57,11 @@ def attempt(house: House, run_id: str, number: int, agent_name: str) -> Attempt:
     run = house.store.run(run_id)
     agent = house.agents[agent_name]
     account = house.account(run, number)
+    refusal = account.refusal()
+    if refusal is not None:
+        raise Inconclusive(f"attempt {number} was not begun: {refusal}")
 
     def work() -> Attempt:
-        refusal = account.refusal()
-        if refusal is not None:
-            raise Inconclusive(f"attempt {number} was not begun: {refusal}")
         seconds = min(house.host.settings.run.attempt_seconds, account.seconds_left())
         house.sandboxes.reap(run=run_id)  # what an earlier, killed try of this very step left behind
         house.say(run_id)(f"{agent_name} ({agent.model}) is working, attempt {number}")
