@@ -85,6 +85,21 @@ def test_edits_additions_and_removals(mirror: Mirror, work: Any, put: Put) -> No
     mirror.git("fsck", "--strict")
 
 
+def test_what_is_unchanged_need_not_come_and_cannot_be_made_up(mirror: Mirror, work: Any, put: Put) -> None:
+    whole = dict(work.files)
+    work.files = {"a.py": (tarfile.REGTYPE, b"ONE\n", 0o644)}
+    named = [b"run", b".gitignore", b"sub/.gitignore", b"sub/b.py", b"link", b"/etc/passwd", b"nobody's"]
+    taken = work.take(unchanged=named)
+    del whole["kept.pyc"]
+    work.files = whole | work.files
+    assert taken == work.take()
+    assert taken.tree is not None
+
+
+def test_what_is_unchanged_and_comes_nevertheless_is_there_twice(work: Any) -> None:
+    assert rules(work.take(unchanged=[b"a.py"])) == ["tree.duplicate"]
+
+
 def test_file_to_folder_and_link_and_back(work: Any, mirror: Mirror) -> None:
     del work.files["a.py"], work.files["sub/b.py"], work.files["sub/.gitignore"], work.files["link"]
     work.more = [
