@@ -29,8 +29,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-# Python looks for modules beside the script first, and there `sandbox` is this very file: for us, and for the benchmarks
-# beside us, which then get the package all the same.
+# Python looks for modules beside the script first, and there `sandbox` is this very file: for us, and for the other
+# benchmarks, which get the package all the same.
 if sys.path and Path(sys.path[0]).resolve() == Path(__file__).resolve().parent:
     del sys.path[0]
 if __name__ == "sandbox":

@@ -159,6 +159,37 @@ def test_an_engine_that_goes_away_is_a_sandbox_error(sandboxes: DockerSandboxes,
     assert [name.split()[0] for name in left] == ["container", "volume"]
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_work_goes_on_when_the_engine_comes_back(
+    sandboxes: DockerSandboxes, base: str, proxy: Proxy, tmp_path: Path
+) -> None:
+    """As after a restart: what was open is gone, and what could not be removed then is removed now."""
+    far = DockerSandboxes(owner=sandboxes._owner)
+    made: list[str] = []
+    back: list[Proxy] = []
+
+    def work() -> bytes:
+        with far.open(Spec(image=base, labels={LABEL_RUN: "back"}, limits=SMALL)) as box:
+            made.append(box.id)
+            if len(made) == 1:
+                proxy.cut()
+            return box.exec(["echo", "on"], timeout=20).stdout
+
+    def wait(_: float) -> None:
+        (tmp_path / "p.sock").unlink()
+        back.append(Proxy(Path("p.sock"), proxy.engine))
+
+    try:
+        assert going_on(work, tell=lambda _: None, wait=wait) == b"on\n"
+    finally:
+        far.disconnect()
+        for one in back:
+            one.cut()
+        gc.collect()
+    assert len(set(made)) == 2
+    assert sandboxes.reap(run="back") == []
+
+
 def test_after_close_nothing_is_left(sandboxes: DockerSandboxes, base: str) -> None:
     with sandboxes.open(Spec(image=base, limits=SMALL, labels={LABEL_RUN: "r1"})) as box:
         name = sandboxes.client.api.inspect_container(box.id)["Name"].removeprefix("/")
