@@ -1,6 +1,7 @@
 """What the engine's failures are called: every one becomes a `SandboxError` that says what, why and how to mend.
 
     SandboxError                what failed on the machine (sandbox/api.py)
+    ├── SetupError              a command that makes an image failed
     ├── SandboxLostError        the container is gone under the job: worth another one
     │   └── EngineGoneError     the engine is gone: worth waiting for
     └── OutputTooLargeError     bytes that leave the sandbox went over their cap
