@@ -14,6 +14,7 @@ from runner.errors import AutomendError, ConfigError
 from runner.github.doctor import check_token
 from sandbox import contract, debian
 from sandbox.api import SandboxError
+from sandbox.host import traits
 from sandbox.image import image_id
 
 _OLDEST_GIT = (2, 38)  # `git merge-tree --write-tree`
@@ -50,10 +51,12 @@ def try_sandbox(app: App, *, progress: Callable[[str], None]) -> list[Symptom]:
     """Try every promise of the sandbox against the real engine, and say which this host does not keep."""
     try:
         image = app.sandboxes.base(progress=progress)
+        told = traits(app.sandboxes.client.info(), str(app.sandboxes.client.version()["Version"]))
         answers = list(contract.examine(app.sandboxes, image=image, progress=progress))
     except SandboxError as e:
         return [Symptom("sandbox", "bad", e.message, e.remedy)]
-    return [
+    states: dict[bool | None, Literal["ok", "warn", "bad"]] = {True: "ok", None: "warn", False: "bad"}
+    return [Symptom(f"host {t.name}", states[t.holds], t.what, t.remedy) for t in told] + [
         Symptom(f"sandbox {a.name}", "ok", a.promise)
         if a.broken is None
         else Symptom(f"sandbox {a.name}", "bad", f"{a.promise} BROKEN: {a.broken}", "do not run agents on this engine")
