@@ -6,10 +6,11 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
-from sandbox.exec import Ending, Output, _Stream
+from sandbox.exec import Ended, Ending, JobWonError, Output, _Stream, run_alone
 
 
 def frame(stream: int, data: bytes) -> bytes:
@@ -132,3 +133,39 @@ def test_what_the_listener_raises_is_passed_on(pair: tuple[_Stream, socket.socke
 
     with pytest.raises(ValueError, match="stop"):
         stream.pump(Output(cap=10, on_stdout=refuse), None, soon(), "it")
+
+
+def test_what_is_passed_on_is_counted_and_not_kept() -> None:
+    heard: list[bytes] = []
+    output = Output(cap=5, on_stdout=heard.append, pass_on=True)
+    assert output.take(1, b"abc")
+    assert output.take(2, b"x")
+    assert not output.take(1, b"def")
+    assert (b"".join(heard), bytes(output.stdout), bytes(output.stderr)) == (b"abcd", b"", b"x")
+
+
+def alone(monkeypatch: pytest.MonkeyPatch, *codes: int | None) -> tuple[list[bytes | None], Callable[[], Ended]]:
+    """`run_alone` where the shell ends with these codes, one after the other."""
+    left, fed = list(codes), []
+
+    def run(*_: object, **how: Any) -> Ended:
+        code = left.pop(0)
+        fed.append(how["stdin"])
+        return Ended(Ending.EXITED if code is not None else Ending.DEADLINE, code, how["output"], 0.0)
+
+    monkeypatch.setattr("sandbox.exec.run", run)
+    api: Any = None
+    return fed, lambda: run_alone(api, "c", "exit 0", (), user="1:1", timeout=1, cap=1, stdin=b"in")
+
+
+def test_a_shell_that_the_job_killed_goes_again_and_is_fed_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    fed, ask = alone(monkeypatch, 137, 126, 125, 3)
+    assert ask().exit_code == 3
+    assert fed == [[b"in"]] * 4
+
+
+@pytest.mark.parametrize("codes", [(137,) * 5, (None,)])
+def test_a_job_that_cannot_be_ended_has_won(codes: tuple[int | None, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    _, ask = alone(monkeypatch, *codes)
+    with pytest.raises(JobWonError):
+        ask()
