@@ -144,9 +144,10 @@ def test_what_is_passed_on_is_counted_and_not_kept() -> None:
     assert (b"".join(heard), bytes(output.stdout), bytes(output.stderr)) == (b"abcd", b"", b"x")
 
 
-def alone(monkeypatch: pytest.MonkeyPatch, *codes: int | None) -> tuple[list[bytes | None], Callable[[], Ended]]:
+def alone(monkeypatch: pytest.MonkeyPatch, *codes: int | None) -> tuple[list[Any], Callable[[], Ended]]:
     """`run_alone` where the shell ends with these codes, one after the other."""
-    left, fed = list(codes), []
+    left: list[int | None] = list(codes)
+    fed: list[Any] = []
 
     def run(*_: object, **how: Any) -> Ended:
         code = left.pop(0)
