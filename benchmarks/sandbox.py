@@ -46,7 +46,7 @@ COMMANDS = (
     "ls -la",
     "cat f0000/m0001.py",
     "grep -rn answer . | head",
-    "echo x >> f0001/m0001.py",
+    "echo x >> f0000/m0001.py",
     "python3 -c 'print(1)'",
 )
 
@@ -166,23 +166,14 @@ class Bench:
         def plain() -> None:
             name = f"automend-bench-{secrets.token_hex(4)}"
             docker(
-                "run",
-                "-d",
-                "--init",
-                "--network",
-                "none",
-                "--name",
-                name,
-                "-w",
-                "/workspace",
-                self.image,
-                "sleep",
-                "600",
+                "run", "-d", "--init", "--network=none", f"--name={name}", "-w/workspace", self.image, "sleep", "600"
             )
-            subprocess.run(["docker", "cp", "-", f"{name}:/workspace"], input=tree, check=True, capture_output=True)
-            for command in COMMANDS:
-                docker("exec", name, "sh", "-c", command)
-            docker("rm", "-f", name)
+            try:
+                subprocess.run(["docker", "cp", "-", f"{name}:/workspace"], input=tree, check=True, capture_output=True)
+                for command in COMMANDS:
+                    docker("exec", name, "sh", "-c", command)
+            finally:
+                docker("rm", "-f", name)
 
         ours, floor = [], []
         for _ in range(rounds):
@@ -205,16 +196,16 @@ def main() -> None:
         for name, measure in (measures | ({"peer": bench.peer} if given.peer else {})).items():
             ours, floor = (statistics.median(found) for found in measure(given.rounds))
             answers[name] = {"seconds": ours, "floor": floor, "ratio": ours / floor, "goal": GOALS[name]}
+            if not given.json:
+                held = "ok" if ours / floor <= GOALS[name] else "over"
+                print(
+                    f"{name:10} {ours:.3f} s / {floor:.3f} s = {ours / floor:.2f} (≤ {GOALS[name]}) {held}", flush=True
+                )
     finally:
         sandboxes.reap()
         sandboxes.disconnect()
     if given.json:
         print(json.dumps(answers, indent=2))
-        return
-    for name, found in answers.items():
-        held = "ok" if found["ratio"] <= found["goal"] else "over"
-        pair = f"{found['seconds']:.3f} s / {found['floor']:.3f} s"
-        print(f"{name:10} {pair} = {found['ratio']:.2f} (≤ {found['goal']}) {held}")
 
 
 if __name__ == "__main__":
