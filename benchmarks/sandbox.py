@@ -5,7 +5,7 @@
 Machines differ and drift; a ratio of two things that took turns does not. Every line is a median.
 
     start      container up, a base of 1,500 files in, first command answered   against  docker run --rm IMAGE true
-    tree out   a small change of 5,000 files, as a stream                       against  the whole tree as a tar
+    tree out   a small change of 5,000 files, with the agent's own .git         against  the whole workspace as a tar
     commands   five commands in one container, with its start and its end       against  docker run + 5 docker exec
     peer       the same five commands                                           against  mini-swe-agent's environment
 
@@ -50,6 +50,7 @@ COMMANDS = (
     "python3 -c 'print(1)'",
 )
 
+GIT = "git init -q . && git add -A && git -c user.name=a -c user.email=a@localhost commit -q -m base"
 PEER = """
 import sys, time
 from minisweagent.environments.docker import DockerEnvironment
@@ -129,6 +130,8 @@ class Bench:
         ours, floor = [], []
         with self.box() as box:
             box.put_tree([packed(tree)])
+            made = box.exec(["sh", "-c", GIT], timeout=120)  # as every agent finds it
+            assert made.exit_code == 0, made.stderr
             for n in range(rounds):
                 box.exec(["sh", "-c", f"echo {n} > f0003/m0160.py; echo {n} > new{n}.py"], timeout=60)
                 floor.append(timed(lambda: sum(len(chunk) for chunk in box.get_tree())))

@@ -7,7 +7,7 @@ of the command (an `ExecResult` with an exit code).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -91,11 +91,12 @@ class Spec:
 class Changes:
     """A workspace, told by its difference from files that the asker has: `unchanged` are the paths that are as known.
 
-    `tar` is a raw, hostile stream with all the rest of the workspace; what is known and in neither is gone.
+    `tar` is a raw, hostile stream with all the rest of the workspace; what is known and in neither is gone. Who stops
+    reading before its end closes it.
     """
 
     unchanged: frozenset[bytes]
-    tar: Iterator[bytes]
+    tar: Generator[bytes, None, None]
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ is no Python) it says so, and the whole tree is taken instead.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from importlib.resources import files
 from typing import IO
 
@@ -82,7 +82,7 @@ def _changed(said: IO[bytes]) -> set[bytes] | None:
     return set(names.split(b"\0")[:-1]) if len(names) == int(length) else None
 
 
-def _rest(said: IO[bytes]) -> Iterator[bytes]:
+def _rest(said: IO[bytes]) -> Generator[bytes, None, None]:
     with said:
         while chunk := said.read(CHUNK):
             yield chunk

@@ -13,7 +13,7 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -152,7 +152,7 @@ class DockerSandbox:
                 self._kill_job()
             raise
 
-    def get_tree(self, path: str = WORKSPACE) -> Iterator[bytes]:
+    def get_tree(self, path: str = WORKSPACE) -> Generator[bytes, None, None]:
         """See `sandbox.api.Sandbox.get_tree`. Names in the tar begin with `./`, relative to `path`."""
         self._alive()
         try:

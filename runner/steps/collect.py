@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 from runner.git.importing import Imported, import_tar
 from runner.git.index import SUBMODULE
 from runner.git.mirror import Mirror
@@ -27,7 +29,8 @@ def collect(mirror: Mirror, box: Sandbox, base: Base) -> Imported:
     known = {raw(path): entry for path, entry in paths(mirror, base.tree).items() if entry[0] != SUBMODULE}
     try:
         left = box.get_changes(known)
-        return import_tar(mirror, left.tar, base_tree=base.tree, also_ignored=LITTER, unchanged=left.unchanged)
+        with closing(left.tar) as tar:
+            return import_tar(mirror, tar, base_tree=base.tree, also_ignored=LITTER, unchanged=left.unchanged)
     except OutputTooLargeError as e:
         finding = Finding(
             rule="tree.size",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -193,7 +194,8 @@ def test_what_is_left_cannot_harm_who_takes_it(left: str, box: Sandbox, mirror: 
     try:
         changes = box.get_changes({})
         assert changes.unchanged == frozenset()
-        taken = import_tar(mirror, changes.tar, base_tree=base)
+        with closing(changes.tar) as tar:
+            taken = import_tar(mirror, tar, base_tree=base)
         whole = import_tar(mirror, box.get_tree(), base_tree=base)
         assert (taken.tree, set(taken.findings)) == (whole.tree, set(whole.findings))
     except SandboxError as e:
