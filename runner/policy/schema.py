@@ -311,6 +311,35 @@ class Coverage(Table):
     )
 
 
+class Repeats(Table):
+    """`[repeats]`: tests on which the verdict hangs are run again, so that chance is neither a fault nor a proof."""
+
+    times: Annotated[int, Direction.FIXED] = Field(
+        ge=0, le=20, description="How often a test that seems broken is run again, on the base and on the patch."
+    )
+    seconds: Annotated[float, Direction.FIXED] = Field(ge=0, description="The longest time for all of that.")
+
+
+class Mutants(Table):
+    """`[mutants]`: changed lines of product code are altered; tests that notice nothing say little about them."""
+
+    most: Annotated[int, Direction.FIXED] = Field(ge=0, description="Most alterations tried; 0 tries none.")
+    seconds: Annotated[float, Direction.FIXED] = Field(ge=0, description="The longest time for all of them.")
+    survived: Annotated[Action, Direction.STRICTER] = Field(
+        description="An alteration that no test notices; with `allow` it is a note to the reviewer."
+    )
+
+
+class Necessity(Table):
+    """`[necessity]`: each part of a patch is taken back by itself, to see whether a test needs it."""
+
+    most: Annotated[int, Direction.FIXED] = Field(ge=0, description="Most parts tried; 0 tries none.")
+    seconds: Annotated[float, Direction.FIXED] = Field(ge=0, description="The longest time for all of them.")
+    unneeded: Annotated[Action, Direction.STRICTER] = Field(
+        description="A part that no test needs; with `allow` it is a note to the reviewer."
+    )
+
+
 class Lint(Table):
     """`[lint]`: the linter that the repository has configured."""
 
@@ -353,6 +382,9 @@ class Policy(Table):
     tests: Tests
     cheating: Cheating
     coverage: Coverage
+    repeats: Repeats
+    mutants: Mutants
+    necessity: Necessity
     lint: Lint
     pulls: Pulls
     land: Land

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -30,6 +31,9 @@ _PREPARE_SECONDS = 60.0
 _REPORT_SECONDS = 180.0
 _ONE_TEST_SECONDS = 60.0
 _PYTEST_NO_TESTS = 5
+# Options of pytest after which no value of theirs follows; of others one might.
+_ALONE = re.compile(r"--?(?:[qvxsl]+|r\w*|strict(-\w+)?|\S+=.*|verbose|quiet|exitfirst|doctest-modules)$")
+_SUMMARY = re.compile(r"^(?:=+ )?((?:\d{1,9} [a-z ]{1,40}, )*\d{1,9} [a-z ]{1,40}) in \d+\.\d+s", re.MULTILINE)
 
 # Ours, not the repository's: its `omit` and `exclude_lines` must not hide a line. What cannot run by its nature is
 # left out; a pragma is left out too, and counted again where the patch itself brings it (see `lines`).
@@ -87,7 +91,7 @@ class Bench:
         return (*found, *([self.project.lint.line] if self.project.lint is not None else []))
 
     def measure(self, tree: str, *, only: tuple[str, ...] = (), coverage: bool = True) -> Measurement:
-        """Run the suite on a tree; only these test modules, where any are named and the runner can do that.
+        """Run the suite on a tree; only these tests or test modules, where any are named and the runner can do that.
 
         Raises:
             SandboxError: the machine failed.
@@ -131,8 +135,7 @@ class Bench:
         )
         if made.exit_code != 0:
             return Measurement(problem=f"the container's /tmp cannot be written: {tail(made)}", limit=True)
-        # The repository's own arguments may name folders: then the whole of them is run.
-        words = [*_PYTEST, *test.neutral, *(test.arguments or only)]
+        words = [*_PYTEST, *test.neutral, *chosen(test, known, only)]
         seconds = min(_ONE_TEST_SECONDS, self.limits.wall_seconds / 5)
         script = (
             f"{_PYTHON} cd {WORKSPACE}; "
@@ -146,7 +149,7 @@ class Bench:
             return _ended(ran, problem=limit or f"pytest ended with {ran.exit_code}: {problem}", limit=bool(limit))
         if ran.exit_code == _PYTEST_NO_TESTS and not tests:
             return _ended(ran)
-        doubt = _disagreement(ran.exit_code, tests)
+        doubt = disagreement(ran.exit_code, tests, ran.stdout)
         lines = self._coverage(box) if coverage else None
         return _ended(ran, tests=tests, problem=doubt, lines=lines)
 
@@ -180,7 +183,7 @@ class Bench:
         tests, problem = _read_results(box, test.junit, known)
         if tests is None:
             return _ended(ran, problem=f"`{test.line}` ended with {ran.exit_code}: {problem}")
-        return _ended(ran, tests=tests, problem=_disagreement(ran.exit_code, tests), lines=lines)
+        return _ended(ran, tests=tests, problem=disagreement(ran.exit_code, tests), lines=lines)
 
     def _limit(self, ran: ExecResult, *, got_results: bool) -> str:
         """Which of our limits ended a command, or nothing."""
@@ -191,6 +194,25 @@ class Bench:
         if ran.oom and not got_results:
             return f"the tests needed more than {self.limits.memory_mb} MiB of memory (sandbox.memory_mb)"
         return ""
+
+
+def chosen(test: Pytest, known: Collection[str], only: tuple[str, ...]) -> tuple[str, ...]:
+    """The repository's own arguments for pytest; where only some tests are asked for, they stand in place of the files
+    and folders there."""
+    if not only:
+        return test.arguments
+    folders = {str(parent) for path in known for parent in PurePosixPath(path).parents}
+
+    def is_place(word: str, before: str) -> bool:
+        path = str(PurePosixPath(word.partition("::")[0]))
+        return (path in known or path in folders) and (not before.startswith("-") or bool(_ALONE.match(before)))
+
+    kept = [
+        word
+        for before, word in zip(("", *test.arguments), test.arguments, strict=False)
+        if word.startswith("-") or not is_place(word, before)
+    ]
+    return (*kept, *only)
 
 
 def _measured(*, coverage: bool) -> str:
@@ -215,14 +237,32 @@ def _read_results(box: Sandbox, path: str, known: Mapping[str, object]) -> tuple
         return None, f"its results ({path}) cannot be read: {e}"
 
 
-def _disagreement(exit_code: int | None, tests: Mapping[str, TestResult]) -> str:
-    """Why exit code and results cannot both be true."""
+def disagreement(exit_code: int | None, tests: Mapping[str, TestResult], printed: bytes = b"") -> str:
+    """Why exit code, results and the counts that pytest prints last cannot all be true; "" where they can."""
     red = sum(result.outcome.red for result in tests.values())
     if exit_code == 0 and red:
         return f"the exit code says that all is well, and the results name {red} failures"
     if exit_code != 0 and not red:
         return f"the exit code is {exit_code}, and the results name no failure"
+    counted = _counted(printed)
+    if counted is None:
+        return ""
+    bad = sum(number for word, number in counted if word.startswith(("failed", "error")))
+    if bool(bad) != bool(red):
+        return f"pytest counts {bad} failures, and the results name {red}"
+    ended = sum(number for word, number in counted if not word.startswith(("warning", "deselected")))
+    if ended < len(tests):
+        return f"pytest counts {ended} tests, and the results name {len(tests)}"
     return ""
+
+
+def _counted(printed: bytes) -> list[tuple[str, int]] | None:
+    """The counts on the last line that looks like pytest's own summary (`1 failed, 3 passed in 0.12s`), if any does."""
+    lines = _SUMMARY.findall(printed[-_OUTPUT:].decode("utf-8", "replace"))
+    if not lines:
+        return None
+    words = (part.partition(" ") for part in lines[-1].split(", "))
+    return [(what, int(number)) for number, _, what in words]
 
 
 def _ended(

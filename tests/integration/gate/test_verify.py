@@ -307,3 +307,20 @@ def test_refused_by_the_rules_starts_no_container(gate: Gate) -> None:
 class _NoEngine:
     def __getattr__(self, name: str) -> object:
         raise AssertionError(f"the engine was asked for {name}")
+
+
+def test_what_breaks_only_in_company_is_no_chance(gate: Gate) -> None:
+    """The patch leaves something behind, on which another test fails that passes alone."""
+    base = {**BASE, "stats.py": "seen = []\n\n\n" + BUGGY}
+    tests = TESTS + "\n\ndef test_untouched():\n    import stats\n\n    assert stats.seen == []\n"
+    leaving = base["stats.py"].replace(
+        "    return sum(values) / (len(values) + 1)", "    seen.append(1)\n    return sum(values) / len(values)"
+    )
+    proof = "from stats import mean\n\n\ndef test_mean():\n    assert mean([2, 4]) == 3\n"
+    report = gate({**base, "tests/test_stats.py": tests}, {"stats.py": leaving, "tests/test_proof.py": proof})
+    assert report.verdict is Verdict.FAILED
+    assert "test_untouched" in no(report)["tests.regression"]
+    assert report.evidence.tests is not None
+    assert report.evidence.tests.flaky == {}
+    (told,) = report.evidence.tests.reasons.values()
+    assert told.startswith("AssertionError at tests/test_proof.py:5: assert 2.0 == 3")
