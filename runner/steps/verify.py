@@ -24,12 +24,14 @@ from runner.model import Check, CoverageEvidence, FileHunks, Finding, Goal, Patc
 from runner.policy.case import consequence
 from runner.policy.globs import Globs
 from runner.policy.schema import Policy
-from runner.project import Project
+from runner.project import Project, Pytest
 from runner.steps.proof.account import account
 from runner.steps.proof.baseline import measured_base
 from runner.steps.proof.bench import Bench
 from runner.steps.proof.changes import TestChanges, split
 from runner.steps.proof.covered import Covered, coverage
+from runner.steps.proof.depth import likeliest, measure, mutation, necessity, problem_of
+from runner.steps.proof.lab import Lab
 from runner.steps.proof.lint import Linted, lint
 from runner.steps.proof.redgreen import proof, red_green
 from runner.steps.proof.regressions import regressions
@@ -154,7 +156,29 @@ def verify(
     ways = {"base": partial(bench.measure, trees.base, coverage=False), "red": red_again, "kept": kept_again}
     ways["head"] = partial(head_bench.measure, trees.head, coverage=False)
     trial = replace(trial, repeats=repeat(trial, partial(_once_more, ways)))
-    return replace(_judged(start, trial, lint_run.result(), project), runs=runs)
+    shown = replace(_judged(start, trial, lint_run.result(), project), runs=runs)
+    return _deepened(shown, trial, head_bench, trees, progress)
+
+
+def _deepened(shown: Proof, trial: Trial, bench: Bench, trees: Trees, progress: Callable[[str], None]) -> Proof:
+    """The proof with what altering the patch shows of it, where nothing is wrong so far."""
+    if problem_of(shown.findings, shown.checks) or bench.build is not None:
+        return shown
+    both = (mutation(trial), necessity(trial, lambda path: read(bench.mirror, trees.base, path, limit=_LARGEST_SOURCE)))
+    tried = [series for series in both if series.variants]
+    if not tried:
+        return shown
+    names = shown.tests.red_to_green if shown.tests is not None else ()
+    first = likeliest(trial, names) if isinstance(bench.project.test, Pytest) else ()
+    progress("asking whether the tests would notice a mistake")
+    with bench.box(trees.head) as box:
+        lab = Lab(bench, box, paths(bench.mirror, trees.head), first, trial.head.seconds)
+        judged = [measure(series, lab) for series in tried]
+    return replace(
+        shown,
+        checks=(*shown.checks, *(j.check for j in judged)),
+        findings=(*shown.findings, *(f for j in judged for f in j.findings)),
+    )
 
 
 def native(patch: Patch, project: Project) -> list[str]:

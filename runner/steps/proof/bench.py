@@ -63,6 +63,9 @@ _REPORT = (
     f"{_PYTHON} cd {WORKSPACE}; /opt/env/bin/python $safe -m coverage combine -q --rcfile={_RCFILE}; "
     f"exec /opt/env/bin/python $safe -m coverage json -q --rcfile={_RCFILE} -o {_COVERAGE}"
 )
+_QUICK = ("-q", "-x", "-o", f"cache_dir={_OURS}/pytest", f"--rootdir={WORKSPACE}", "--color=no", "--tb=no")
+# A file that is changed twice in a second would be taken for what was compiled of it before.
+_NO_BYTECODE = {"PYTHONDONTWRITEBYTECODE": "1"}
 # The same in every run, as far as tools let us choose: hypothesis, too, takes fixed cases and no deadline in CI.
 _STEADY = {"CI": "true", "PYTHONHASHSEED": "0"}
 
@@ -111,6 +114,25 @@ class Bench:
             if isinstance(test, Command):
                 return self._command(box, test, known)
         raise ValueError("there is nothing to run: the project has no test command")
+
+    def asks(self, box: Sandbox, known: Collection[str], only: tuple[str, ...], *, seconds: float) -> bool | None:
+        """Whether the tests pass on what is in a container now, by the exit code alone and up to the first failure.
+
+        `known` are the paths of its tree, `only` the tests that are asked, or () for all. None where they were not
+        done in time. Only for what informs, never for a verdict: nothing is read from outside.
+
+        Raises:
+            SandboxError: the machine failed.
+        """
+        test = self.project.test
+        words: list[str] = []
+        if isinstance(test, Pytest):
+            words = [*_QUICK, *test.neutral, *chosen(test, known, only)]
+            script = f'{_PYTHON} cd {WORKSPACE}; exec /opt/env/bin/python $safe -m pytest "$@"'
+        else:
+            script = test.line if test is not None else "false"
+        ran = box.exec(["/bin/sh", "-c", script, "sh", *words], timeout=seconds, env=_STEADY | _NO_BYTECODE)
+        return None if ran.timed_out else ran.exit_code == 0 and not ran.truncated
 
     @contextmanager
     def box(self, tree: str) -> Iterator[Sandbox]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from runner.model import Goal, Verdict
+from runner.policy.schema import load_policy
 from tests.integration.gate.conftest import Gate, check, no, shown
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(300)]
@@ -324,3 +325,16 @@ def test_what_breaks_only_in_company_is_no_chance(gate: Gate) -> None:
     assert report.evidence.tests.flaky == {}
     (told,) = report.evidence.tests.reasons.values()
     assert told.startswith("AssertionError at tests/test_proof.py:5: assert 2.0 == 3")
+
+
+def test_what_no_test_notices_and_no_test_needs_is_noted(gate: Gate) -> None:
+    gate.policy = load_policy("default")
+    more = FIXED.replace("best = values[0]", "best = values[0:1][0]")
+    report = gate(BASE, {"stats.py": more, "tests/test_stats.py": NEW_TEST})
+    assert report.verdict is Verdict.PASSED, no(report)
+    told = {c.name: c for c in report.checks}
+    assert told["mutants"].details["noticed"] >= 3
+    assert told["mutants"].details["notes"] == ["no test notices `1` → `2` (stats.py:6)"]
+    assert told["necessity"].details["notes"] == ["no test needs the change of this line (stats.py:6)"]
+    assert told["necessity"].summary.startswith("1 of 2 parts")
+    assert shown(report) == set()
