@@ -155,7 +155,7 @@ def verify(
         progress("running again what may be chance")
     ways = {"base": partial(bench.measure, trees.base, coverage=False), "red": red_again, "kept": kept_again}
     ways["head"] = partial(head_bench.measure, trees.head, coverage=False)
-    trial = replace(trial, repeats=repeat(trial, partial(_once_more, ways)))
+    trial = replace(trial, repeats=repeat(trial, partial(_once_more, ways), alone=isinstance(project.test, Pytest)))
     shown = replace(_judged(start, trial, lint_run.result(), project), runs=runs)
     return _deepened(shown, trial, head_bench, trees, progress)
 

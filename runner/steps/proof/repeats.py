@@ -28,6 +28,8 @@ Again = Callable[[Side, tuple[str, ...]], Measurement]
 
 _MOST_TESTS = 30
 _AT_ONCE = 2
+_CHEAP = 30.0
+"""Seconds. Suites that are longer, and of which no single test can be run, are not repeated to confirm a proof."""
 _SURE = 3
 """Runs without a failure after which a test of the base counts as steady."""
 
@@ -48,8 +50,13 @@ class _Seen:
         return [*self.whole, *self.alone]
 
 
-def repeat(trial: Trial, again: Again) -> Repeats:
+def repeat(trial: Trial, again: Again, *, alone: bool) -> Repeats:
     """Run again what seems lost, what fails on the patch, and what seems to be proof.
+
+    Args:
+        trial: what was measured.
+        again: makes a run.
+        alone: whether single tests can be run; else it is always all of them, and only once more.
 
     Raises:
         SandboxError: the machine failed.
@@ -57,7 +64,7 @@ def repeat(trial: Trial, again: Again) -> Repeats:
     """
     if not trial.policy.repeats.times:
         return Repeats()
-    work = _Work(trial, again)
+    work = _Work(trial, again, alone=alone)
     lost = () if trial.kept.problem else lost_or_rewritten(trial)[0]
     work.judge_red("kept", lost, against_base=True)
     new = [] if trial.head.problem else [t for t in failing(trial) if t not in lost]
@@ -68,9 +75,10 @@ def repeat(trial: Trial, again: Again) -> Repeats:
 
 
 class _Work:
-    def __init__(self, trial: Trial, again: Again) -> None:
+    def __init__(self, trial: Trial, again: Again, *, alone: bool) -> None:
         self._trial = trial
         self._again = again
+        self._alone = alone
         self._until = time.monotonic() + trial.policy.repeats.seconds
         self._first = {"base": trial.base, "kept": trial.kept, "red": trial.red, "head": trial.head}
         self.flaky: dict[str, str] = {}
@@ -112,10 +120,10 @@ class _Work:
         self._see((("red", red), ("head", head)), some, times=1)
         redo_red = [t for t in some if not _steady(red[t].alone, passed=False)]
         redo_head = [t for t in some if not _steady(head[t].alone, passed=True)]
-        if redo_red and self._time_for_whole("red"):
-            self._see((("red", red),), (), times=1)
-        if redo_head and self._time_for_whole("head"):
-            self._see((("head", head),), (), times=1)
+        sides: list[tuple[Side, dict[str, _Seen]]] = []
+        sides += [("red", red)] if redo_red and self._worth_a_whole("red") else []
+        sides += [("head", head)] if redo_head and self._worth_a_whole("head") else []
+        self._see(tuple(sides), (), times=1)
         for test in some:
             if len(set(red[test].whole)) > 1 or red[test].both_ways:
                 self.flaky[test] = f"{_counted(red[test])} on the base's code"
@@ -139,7 +147,7 @@ class _Work:
 
     def _see(self, sides: tuple[tuple[Side, dict[str, _Seen]], ...], alone: tuple[str, ...], *, times: int) -> None:
         """Make more runs and write down how the tests ended; what could not be run says nothing."""
-        if time.monotonic() > self._until:
+        if time.monotonic() > self._until or (alone and not self._alone):
             return
         with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
             runs = [(seen, pool.submit(self._again, side, alone)) for side, seen in sides for _ in range(times)]
@@ -151,6 +159,10 @@ class _Work:
                 for test, ended in seen.items():
                     if _ran(found, test):
                         (ended.alone if alone else ended.whole).append(passes(found, test))
+
+    def _worth_a_whole(self, side: Side) -> bool:
+        """Whether to run all tests again for what is proof already, but for chance."""
+        return self._time_for_whole(side) and (self._alone or self._first[side].seconds < _CHEAP)
 
     def _time_for_whole(self, side: Side) -> bool:
         return time.monotonic() + self._first[side].seconds < self._until

@@ -36,7 +36,7 @@ def lost(**more: Measurement) -> Trial:
 
 
 def judged(given: Trial, **sides: list[Measurement]) -> Trial:
-    return replace(given, repeats=repeat(given, script(**sides)[0]))
+    return replace(given, repeats=repeat(given, script(**sides)[0], alone=True))
 
 
 OK, BAD = ran(one="passed"), ran(one="failed: x")
@@ -44,7 +44,7 @@ OK, BAD = ran(one="passed"), ran(one="failed: x")
 
 def test_what_is_broken_every_time_is_lost() -> None:
     again, asked = script(kept=[BAD], base=[OK])
-    assert repeat(lost(), again) == Repeats(runs=4)
+    assert repeat(lost(), again, alone=True) == Repeats(runs=4)
     assert sorted(asked) == [("base", True)] * 2 + [("kept", True)] * 2
     found = regressions(judged(lost(), kept=[BAD], base=[OK]))
     assert found.names == (ONE,)
@@ -104,7 +104,7 @@ def test_a_policy_that_believes_every_first_run() -> None:
     policy = lost().policy
     none = policy.model_copy(update={"repeats": policy.repeats.model_copy(update={"times": 0})})
     again, asked = script()
-    assert repeat(replace(lost(), policy=none), again) == Repeats()
+    assert repeat(replace(lost(), policy=none), again, alone=True) == Repeats()
     assert asked == []
 
 
@@ -146,7 +146,7 @@ def proved() -> Trial:
 
 def test_proof_is_red_twice_and_green_twice() -> None:
     again, asked = script(red=[RED], head=[GREEN])
-    given = replace(proved(), repeats=repeat(proved(), again))
+    given = replace(proved(), repeats=repeat(proved(), again, alone=True))
     assert sorted(asked) == [("head", True), ("red", True)]
     assert red_green(given).names == (THE_NEW,)
 
@@ -184,3 +184,16 @@ def test_steady_proof_beside_a_flaky_test() -> None:
 def test_runs_that_broke_say_nothing() -> None:
     given = judged(proved(), red=[ran("pytest ended with 4")], head=[GREEN], red_whole=[RED])
     assert given.repeats.flaky == {}
+
+
+def test_a_runner_that_knows_no_single_test_runs_all_of_them_once_more() -> None:
+    again, asked = script(kept_whole=[BAD], base_whole=[OK], red_whole=[RED], head_whole=[GREEN])
+    assert repeat(lost(), again, alone=False) == Repeats(runs=2)
+    assert repeat(proved(), again, alone=False) == Repeats(runs=2)
+    assert sorted(asked) == [("base", False), ("head", False), ("kept", False), ("red", False)]
+    slow = replace(
+        proved(), red=RED.model_copy(update={"seconds": 60.0}), head=GREEN.model_copy(update={"seconds": 60})
+    )
+    assert repeat(slow, again, alone=False) == Repeats()
+    once = script(kept_whole=[OK], base_whole=[OK])[0]
+    assert set(repeat(lost(), once, alone=False).flaky | repeat(lost(), once, alone=False).unsure) == {ONE}
