@@ -1,6 +1,8 @@
 """Attempt → known? A patch that was refused, closed or taken back before is not proposed again.
 
-Only identical changes are known again (same lines and surroundings, wherever they stand now).
+Identical changes are known again (same lines and surroundings, wherever they stand now). Of those that people closed or
+production took back, almost the same ones are, too. A refusal of ours counts for the identical patch alone: what the
+next attempt mends is often a single word.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from typing import Literal
 from runner import messages
 from runner.errors import AutomendError
 from runner.git.identity import patch_id, touched
+from runner.git.likeness import ALIKE, likeness, sketch
 from runner.memory import KnownPatch
 from runner.model import Finding, Report, Run, RunStatus, Verdict
 from runner.policy.schema import Policy
@@ -32,6 +35,7 @@ _REMEDY = {
     "reverted": "make another change, one that does not do what this one did to production",
 }
 _LONGEST_REASON = 600
+_OWN = ("memory.known", "memory.alike")
 
 
 def known(house: House, run: Run, tree: str, number: int, policy: Policy) -> tuple[Finding, ...]:
@@ -46,11 +50,37 @@ def known(house: House, run: Run, tree: str, number: int, policy: Policy) -> tup
         return ()
     found = house.store.memory.recall(base.remote, patch, terms=_terms(run, policy), run=run.id, attempt=number)
     if found is None:
-        return ()
+        return _alike(house, run, tree)
     where = found.link or (f"attempt {found.attempt} of this run" if found.run == run.id else f"run {found.run}")
     again = ", for the same error" if found.fingerprint and found.fingerprint == fingerprint(run) else ""
     message = f"the same patch {_WORDS[found.outcome]}{again} ({where}, {found.at:%Y-%m-%d}): {found.reason}"
     return (Finding(rule="memory.known", verdict=Verdict.FAILED, message=message, remedy=_REMEDY[found.outcome]),)
+
+
+def _alike(house: House, run: Run, tree: str) -> tuple[Finding, ...]:
+    """What is remembered of almost the same patch: a no where it is for the same error, to be shown otherwise."""
+    base = base_of(run)
+    ended = [known for known in house.store.memory.ended(base.remote, run=run.id) if known.sketch]
+    if not ended:
+        return ()
+    mine = sketch(house.mirror(base.remote), base.tree, tree, house.project(run).tests)
+    scored = [(likeness(mine, known.sketch), known) for known in ended]
+    near = [(score, known) for score, known in scored if score >= ALIKE]
+    if not near:
+        return ()
+    this = fingerprint(run)
+    same = [(score, known) for score, known in near if this and known.fingerprint == this]
+    score, found = max(same or near, key=lambda pair: pair[0])
+    where = found.link or f"run {found.run}"
+    error = "for the same error" if same else "for something else"
+    message = (
+        f"almost the same patch ({score:.0%} of the changed words) {_WORDS[found.outcome]}, {error} "
+        f"({where}, {found.at:%Y-%m-%d}): {found.reason}"
+    )
+    verdict = Verdict.FAILED if same else Verdict.PASSED
+    return (
+        Finding(rule="memory.alike", verdict=verdict, message=message, remedy=_REMEDY[found.outcome], review=not same),
+    )
 
 
 def remember_refusal(house: House, run: Run, number: int, report: Report, policy: Policy) -> None:
@@ -60,7 +90,9 @@ def remember_refusal(house: House, run: Run, number: int, report: Report, policy
         GitError: the tree cannot be read.
     """
     bad = [f"{f.rule}: {f.message}" for f in report.findings if f.verdict is Verdict.FAILED]
-    if report.verdict is not Verdict.FAILED or any(f.rule == "memory.known" for f in report.findings):
+    if report.verdict is not Verdict.FAILED or any(
+        f.rule in _OWN and f.verdict is Verdict.FAILED for f in report.findings
+    ):
         return
     bad += [f"{c.name}: {c.summary}" for c in report.checks if c.verdict is Verdict.FAILED]
     _write(house, run, report, "refused", "; ".join(bad), attempt=number, terms=_terms(run, policy))
@@ -117,7 +149,8 @@ def _write(
     terms: str = "",
 ) -> None:
     base = base_of(run)
-    patch = patch_id(house.mirror(base.remote), report.patch.base_tree, report.patch.head_tree)
+    mirror, trees = house.mirror(base.remote), (report.patch.base_tree, report.patch.head_tree)
+    patch = patch_id(mirror, *trees)
     if patch is None:
         return
     house.store.memory.remember(
@@ -132,6 +165,7 @@ def _write(
             reason=reason[:_LONGEST_REASON],
             link=run.pull.url if run.pull is not None and outcome != "refused" else "",
             at=datetime.now(UTC),
+            sketch=sketch(mirror, *trees, house.project(run).tests) if outcome != "refused" else (),
         )
     )
 

@@ -7,6 +7,7 @@ import pytest
 from runner.git.diff import read_patch
 from runner.git.mirror import Mirror
 from runner.model import Base, Finding, Job, PullRequest, Report, RunStatus, Verdict
+from runner.policy.globs import Globs
 from runner.policy.schema import load_policy
 from runner.steps import memory
 from runner.store import open_store
@@ -22,7 +23,8 @@ def world(tmp_path, make_repo):
     mirror = Mirror(tmp_path / "mirror.git")
     mirror.ensure()
     store = open_store(f"sqlite:///{tmp_path / 'a.sqlite'}")
-    house = SimpleNamespace(store=store, mirror=lambda remote: mirror)
+    project = SimpleNamespace(tests=Globs(("tests/**",)))
+    house = SimpleNamespace(store=store, mirror=lambda remote: mirror, project=lambda run: project)
     start = repo.head
 
     def tree(sha):
@@ -84,6 +86,40 @@ def test_only_a_no_is_remembered(world, verdict):
     first = world.run(CHANGE, verdict=verdict)
     memory.remember_refusal(world.house, first, 1, first.report, POLICY)
     assert known(world, world.run(CHANGE)) == ()
+
+
+CODE = "def total(prices):\n    result = 0\n    for price in prices:\n        result += price\n    return result\n"
+MENDED = """\
+def total(prices):
+    result = 0
+    for price in prices:
+        if price is None:  # left out
+            continue
+        result += round(price, 2)
+    return result
+"""
+ALMOST = MENDED.replace("  # left out", "").replace("    result = 0", "    result =  0")
+
+
+@pytest.mark.parametrize(("context", "verdict"), [("E: boom", Verdict.FAILED), ("E: another", Verdict.PASSED)])
+def test_almost_the_same_as_what_was_closed(world, context, verdict):
+    start = world.repo.commit({"m.py": CODE})
+    first = world.run({"m.py": MENDED, "tests/t.py": "one\n"}, on=start)
+    memory.remember_end(world.house, first, "closed", "prices are never None")
+    again = world.run({"m.py": ALMOST, "tests/t.py": "quite another test\n"}, on=start, context=context)
+    (finding,) = known(world, again)
+    assert (finding.rule, finding.verdict, finding.review) == ("memory.alike", verdict, verdict is Verdict.PASSED)
+    assert "% of the changed words) was proposed before, and a person closed it" in finding.message
+    assert "prices are never None" in finding.message
+    other = MENDED.replace("if price is None:  # left out", "if price < 0:").replace("continue", "raise ValueError")
+    assert known(world, world.run({"m.py": other}, on=start, context=context)) == ()
+
+
+def test_almost_the_same_as_what_the_gate_refused_is_another_try(world):
+    start = world.repo.commit({"m.py": CODE})
+    first = world.run({"m.py": MENDED}, on=start, verdict=Verdict.FAILED)
+    memory.remember_refusal(world.house, first, 1, first.report, POLICY)
+    assert known(world, world.run({"m.py": ALMOST}, on=start)) == ()
 
 
 def test_open_pull_requests_that_touch_the_same_lines_are_named(world):
