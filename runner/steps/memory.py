@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Literal
 
 from runner import messages
-from runner.errors import AutomendError
+from runner.errors import AutomendError, ForgeError
 from runner.git.identity import patch_id, touched
 from runner.git.likeness import ALIKE, likeness, sketch
 from runner.memory import KnownPatch
-from runner.model import Finding, Report, Run, RunStatus, Verdict
+from runner.model import Finding, PullRequest, Report, Run, RunStatus, Verdict
 from runner.policy.schema import Policy
 from runner.steps.gate import automend_version
 from runner.steps.house import House, base_of
@@ -35,6 +36,7 @@ _REMEDY = {
     "reverted": "make another change, one that does not do what this one did to production",
 }
 _LONGEST_REASON = 600
+_Lines = Mapping[str, tuple[tuple[int, int], ...]]
 _OWN = ("memory.known", "memory.alike")
 
 
@@ -109,25 +111,34 @@ def remember_end(house: House, run: Run, outcome: Literal["closed", "reverted"],
 
 
 def neighbours(house: House, run: Run, report: Report) -> tuple[str, ...]:
-    """Open pull requests of ours, in the same repository, that touch the same lines; each as a line of Markdown.
+    """Open pull requests in the same repository, ours and others', that touch the same lines; as lines of Markdown.
 
-    Lines are told in the base of each: where another base moved them, a neighbour may be missed.
+    Lines are told in the base of each: where another base moved them, a neighbour may be missed. So it may be where
+    the forge does not answer, as nothing depends on it.
     """
     base = base_of(run)
     mirror = house.mirror(base.remote)
     ours = touched(mirror, report.patch.base_tree, report.patch.head_tree)
-    found = []
+    found: list[str] = []
     for other in house.store.runs(RunStatus.PROPOSED, RunStatus.LANDING):
         if other.id == run.id or other.pull is None or other.proposed is None or other.base is None:
             continue
         if other.base.remote != base.remote:
             continue
         theirs = touched(mirror, other.proposed.patch.base_tree, other.proposed.patch.head_tree)
-        same = [path for path in sorted(ours.keys() & theirs.keys()) if _meet(ours[path], theirs[path])]
-        if same:
-            shown = ", ".join(messages.code(path) for path in same[:5])
-            found.append(f"{other.pull.url} changes the same lines of {shown}")
+        found += _neighbour(other.pull, ours, theirs)
+    try:
+        for pull in house.forge.open_by_others(base.forge, base=base.ref) if base.forge is not None else ():
+            found += _neighbour(pull, ours, house.forge.touched(pull.repo, pull.number))
+    except ForgeError as e:
+        log.warning("what others have open in %s is not known: %s", base.forge, e.message)
     return tuple(found)
+
+
+def _neighbour(pull: PullRequest, ours: _Lines, theirs: _Lines) -> list[str]:
+    same = [path for path in sorted(ours.keys() & theirs.keys()) if _meet(ours[path], theirs[path])]
+    shown = ", ".join(messages.code(path) for path in same[:5])
+    return [f"{pull.url} changes the same lines of {shown}"] if same else []
 
 
 def fingerprint(run: Run) -> str:

@@ -1,9 +1,11 @@
 """What became of a patch is known when the same one comes again."""
 
 from types import SimpleNamespace
+from typing import ClassVar
 
 import pytest
 
+from runner.errors import ForgeError
 from runner.git.diff import read_patch
 from runner.git.mirror import Mirror
 from runner.model import Base, Finding, Job, PullRequest, Report, RunStatus, Verdict
@@ -16,6 +18,24 @@ POLICY = load_policy("default")
 NUMBERS = "".join(f"{n}\n" for n in range(1, 31))
 
 
+class Others:
+    """A forge with pull requests of others: number → what each touches; None where it does not answer."""
+
+    others: ClassVar[dict | None] = {}
+
+    def open_by_others(self, repo, *, base):
+        assert (repo, base) == ("a/b", "main")
+        if self.others is None:
+            raise ForgeError("it is down")
+        return [
+            PullRequest(repo=repo, number=n, url=f"https://o/{n}", branch="b", base=base, head_sha="0")
+            for n in self.others
+        ]
+
+    def touched(self, repo, number):
+        return self.others[number]
+
+
 @pytest.fixture
 def world(tmp_path, make_repo):
     """A house with a mirror, and runs in it: `world.run(change)` has a report on that change of `main`."""
@@ -24,7 +44,7 @@ def world(tmp_path, make_repo):
     mirror.ensure()
     store = open_store(f"sqlite:///{tmp_path / 'a.sqlite'}")
     project = SimpleNamespace(tests=Globs(("tests/**",)))
-    house = SimpleNamespace(store=store, mirror=lambda remote: mirror, project=lambda run: project)
+    house = SimpleNamespace(store=store, mirror=lambda remote: mirror, project=lambda run: project, forge=Others())
     start = repo.head
 
     def tree(sha):
@@ -46,7 +66,7 @@ def world(tmp_path, make_repo):
             status=status,
         )
 
-    return SimpleNamespace(house=house, repo=repo, run=run, start=start)
+    return SimpleNamespace(house=house, repo=repo, run=run, start=start, forge=house.forge)
 
 
 def known(world, run, *, number=1, policy=POLICY):
@@ -128,4 +148,10 @@ def test_open_pull_requests_that_touch_the_same_lines_are_named(world):
     world.run(CHANGE, number=3, status=RunStatus.CLOSED)
     mine = world.run({"n.txt": NUMBERS.replace("15\n", "XV\n")}, number=4)
     assert memory.neighbours(world.house, mine, mine.report) == ("https://x/1 changes the same lines of `n.txt`",)
+    world.forge.others = {7: {"n.txt": ((14, 16),)}, 8: {"n.txt": ((16, 20),)}}
+    assert [line.partition(" ")[0] for line in memory.neighbours(world.house, mine, mine.report)] == [
+        "https://x/1", "https://o/7",
+    ]  # fmt: skip
+    world.forge.others = None
+    assert len(memory.neighbours(world.house, mine, mine.report)) == 1
     assert first.id != mine.id
