@@ -29,7 +29,7 @@ from runner.steps.proof.account import account
 from runner.steps.proof.baseline import measured_base
 from runner.steps.proof.bench import Bench
 from runner.steps.proof.changes import TestChanges, split
-from runner.steps.proof.covered import Covered, coverage
+from runner.steps.proof.covered import Covered, coverage, fell, looked_twice
 from runner.steps.proof.depth import likeliest, measure, mutation, necessity, problem_of
 from runner.steps.proof.lab import Lab
 from runner.steps.proof.lint import Linted, lint
@@ -156,6 +156,10 @@ def verify(
     ways = {"base": partial(bench.measure, trees.base, coverage=False), "red": red_again, "kept": kept_again}
     ways["head"] = partial(head_bench.measure, trees.head, coverage=False)
     trial = replace(trial, repeats=repeat(trial, partial(_once_more, ways), alone=isinstance(project.test, Pytest)))
+    if trial.policy.repeats.times and fell(trial):
+        with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
+            looks = [pool.submit(bench.measure, trees.base), pool.submit(head_bench.measure, trees.head)]
+        trial = looked_twice(trial, *(look.result() for look in looks))
     shown = replace(_judged(start, trial, lint_run.result(), project), runs=runs)
     return _deepened(shown, trial, head_bench, trees, progress)
 
