@@ -11,7 +11,7 @@ tests on which the verdict hangs are run again (`repeats`): neither may be chanc
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -35,7 +35,7 @@ from runner.steps.proof.lab import Lab
 from runner.steps.proof.lint import Linted, lint
 from runner.steps.proof.redgreen import proof, red_green
 from runner.steps.proof.regressions import regressions
-from runner.steps.proof.repeats import Side, repeat
+from runner.steps.proof.repeats import believed, once_more, repeat
 from runner.steps.proof.results import Measurement
 from runner.steps.proof.suites import baseline, green, never_started
 from runner.steps.proof.trial import Trial, capped
@@ -155,7 +155,7 @@ def verify(
         progress("running again what may be chance")
     ways = {"base": partial(bench.measure, trees.base, coverage=False), "red": red_again, "kept": kept_again}
     ways["head"] = partial(head_bench.measure, trees.head, coverage=False)
-    trial = replace(trial, repeats=repeat(trial, partial(_once_more, ways), alone=isinstance(project.test, Pytest)))
+    trial = replace(trial, repeats=repeat(trial, partial(once_more, ways), alone=isinstance(project.test, Pytest)))
     if trial.policy.repeats.times and fell(trial):
         with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
             looks = [pool.submit(bench.measure, trees.base), pool.submit(head_bench.measure, trees.head)]
@@ -225,26 +225,6 @@ def _red_modules(
         return None  # tests were only deleted: there is nothing to be red
     known = paths(bench.mirror, trees.red)
     return tuple(p for p in only if p in known)
-
-
-def believed(measure: Callable[[], Measurement]) -> Measurement:
-    """A run; where it broke, though no limit of ours ended it, a second one: what breaks by chance proves nothing."""
-    first = measure()
-    if not first.problem or first.limit:
-        return first
-    second = measure()
-    return first if second.problem else second
-
-
-def _once_more(ways: Mapping[str, Callable[..., Measurement]], side: Side, tests: tuple[str, ...]) -> Measurement:
-    """One of the runs again: some tests alone, or as it was."""
-    if not tests:
-        return ways[side]()
-    functions = tuple(dict.fromkeys("::".join(part for part in split(test) if part) for test in tests))
-    found = ways[side](only=functions)
-    if found.problem and not found.limit:  # pytest runs nothing at all where it does not know one of the names
-        found = ways[side](only=tuple(dict.fromkeys(split(test)[0] for test in tests)))
-    return found
 
 
 def _done(value: T) -> Future[T]:

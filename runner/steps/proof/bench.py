@@ -13,6 +13,7 @@ from runner.git.mirror import Mirror
 from runner.git.trees import export, paths
 from runner.project import Command, Project, Pytest, restore
 from runner.project.steady import MODULE as STEADY_COVERAGE
+from runner.steps.proof.agreement import disagreement
 from runner.steps.proof.junit import JUnitError, read_junit
 from runner.steps.proof.lines import read_cobertura, read_coverage_json
 from runner.steps.proof.results import FileLines, Measurement, TestOutcome, TestResult
@@ -33,7 +34,6 @@ _ONE_TEST_SECONDS = 60.0
 _PYTEST_NO_TESTS = 5
 # Options of pytest after which no value of theirs follows; of others one might.
 _ALONE = re.compile(r"--?(?:[qvxsl]+|r\w*|strict(-\w+)?|\S+=.*|verbose|quiet|exitfirst|doctest-modules)$")
-_SUMMARY = re.compile(r"^(?:=+ )?((?:\d{1,9} [a-z ]{1,40}, )*\d{1,9} [a-z ]{1,40}) in \d+\.\d+s", re.MULTILINE)
 
 # Ours, not the repository's: its `omit` and `exclude_lines` must not hide a line. What cannot run by its nature is
 # left out; a pragma is left out too, and counted again where the patch itself brings it (see `lines`).
@@ -257,34 +257,6 @@ def _read_results(box: Sandbox, path: str, known: Mapping[str, object]) -> tuple
         return read_junit(content, known.keys()), ""
     except JUnitError as e:
         return None, f"its results ({path}) cannot be read: {e}"
-
-
-def disagreement(exit_code: int | None, tests: Mapping[str, TestResult], printed: bytes = b"") -> str:
-    """Why exit code, results and the counts that pytest prints last cannot all be true; "" where they can."""
-    red = sum(result.outcome.red for result in tests.values())
-    if exit_code == 0 and red:
-        return f"the exit code says that all is well, and the results name {red} failures"
-    if exit_code != 0 and not red:
-        return f"the exit code is {exit_code}, and the results name no failure"
-    counted = _counted(printed)
-    if counted is None:
-        return ""
-    bad = sum(number for word, number in counted if word.startswith(("failed", "error")))
-    if bool(bad) != bool(red):
-        return f"pytest counts {bad} failures, and the results name {red}"
-    ended = sum(number for word, number in counted if not word.startswith(("warning", "deselected")))
-    if ended < len(tests):
-        return f"pytest counts {ended} tests, and the results name {len(tests)}"
-    return ""
-
-
-def _counted(printed: bytes) -> list[tuple[str, int]] | None:
-    """The counts on the last line that looks like pytest's own summary (`1 failed, 3 passed in 0.12s`), if any does."""
-    lines = _SUMMARY.findall(printed[-_OUTPUT:].decode("utf-8", "replace"))
-    if not lines:
-        return None
-    words = (part.partition(" ") for part in lines[-1].split(", "))
-    return [(what, int(number)) for number, _, what in words]
 
 
 def _ended(

@@ -8,7 +8,7 @@ alone leave open, one more run in the way of the first decides. Pure: whoever ca
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Literal
@@ -32,6 +32,26 @@ _CHEAP = 30.0
 """Seconds. Suites that are longer, and of which no single test can be run, are not repeated to confirm a proof."""
 _SURE = 3
 """Runs without a failure after which a test of the base counts as steady."""
+
+
+def believed(measure: Callable[[], Measurement]) -> Measurement:
+    """A run; where it broke, though no limit of ours ended it, a second one: what breaks by chance proves nothing."""
+    first = measure()
+    if not first.problem or first.limit:
+        return first
+    second = measure()
+    return first if second.problem else second
+
+
+def once_more(ways: Mapping[str, Callable[..., Measurement]], side: Side, tests: tuple[str, ...]) -> Measurement:
+    """One of the runs again: some tests alone, or as it was."""
+    if not tests:
+        return ways[side]()
+    functions = tuple(dict.fromkeys("::".join(part for part in split(test) if part) for test in tests))
+    found = ways[side](only=functions)
+    if found.problem and not found.limit:  # pytest runs nothing at all where it does not know one of the names
+        found = ways[side](only=tuple(dict.fromkeys(split(test)[0] for test in tests)))
+    return found
 
 
 @dataclass

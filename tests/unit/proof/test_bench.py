@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from runner.project import Pytest
-from runner.steps.proof.bench import chosen, disagreement
+from runner.steps.proof.agreement import disagreement
+from runner.steps.proof.bench import chosen
 from runner.steps.proof.results import TestOutcome, TestResult
 
 KNOWN = ("tests/unit/test_a.py", "tests/slow/test_b.py", "src/f.py")
