@@ -315,7 +315,7 @@ class Repeats(Table):
     """`[repeats]`: tests on which the verdict hangs are run again, so that chance is neither a fault nor a proof."""
 
     times: Annotated[int, Direction.FIXED] = Field(
-        ge=0, le=20, description="How often a test that seems broken is run again, on the base and on the patch."
+        ge=0, le=20, description="How often a test that seems broken, or a proof, is run again, before and after."
     )
     seconds: Annotated[float, Direction.FIXED] = Field(ge=0, description="The longest time for all of that.")
 

@@ -137,7 +137,7 @@ class _Work:
         if not some:
             return
         red, head = self._start("red", some), self._start("head", some)
-        self._see((("red", red), ("head", head)), some, times=1)
+        self._see((("red", red), ("head", head)), some, times=self._trial.policy.repeats.times)
         redo_red = [t for t in some if not _steady(red[t].alone, passed=False)]
         redo_head = [t for t in some if not _steady(head[t].alone, passed=True)]
         sides: list[tuple[Side, dict[str, _Seen]]] = []
