@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Protocol
 
 from runner.model import Check, Finding, Verdict
@@ -18,7 +19,7 @@ from runner.policy.schema import Action
 from runner.steps.proof.changes import split
 from runner.steps.proof.lab import Answer
 from runner.steps.proof.lines import NOT_PRODUCT
-from runner.steps.proof.mutate import Mutant, mutants
+from runner.steps.proof.mutate import mutants
 from runner.steps.proof.parts import Part, parts
 from runner.steps.proof.trial import Judged, Trial, capped
 
@@ -52,7 +53,7 @@ class Variant:
 class Series:
     """What is tried under one heading, and what follows from what no test notices.
 
-    `left_out` counts what the policy's number leaves out.
+    `left_out` counts parts that the policy's number leaves out.
     """
 
     name: str
@@ -70,7 +71,7 @@ class Series:
 def mutation(trial: Trial) -> Series:
     """Mistakes on the changed lines of product code that tests run."""
     policy = trial.policy.mutants
-    rows: list[list[Variant]] = []
+    rows: list[Iterator[Variant]] = []
     for file in trial.hunks:
         source = trial.read_head(file.path) if file.path.endswith(".py") and _is_product(trial, file.path) else None
         if source is None or not policy.most:
@@ -78,11 +79,11 @@ def mutation(trial: Trial) -> Series:
         measured = (trial.head.lines or {}).get(file.path)
         missed = set(measured.missed) if measured is not None else set()  # that no test runs them is told already
         lines = {number for number, _ in file.added} - missed
-        rows.append([_altered(file.path, source, mutant) for mutant in mutants(source, lines)])
-    chosen = _in_turn(rows)
+        rows.append(_altered(file.path, source, lines))
+    chosen = tuple(islice(_in_turn(rows), policy.most))
     return Series(
-        name="mutants", rule="mutants.survived", variants=tuple(chosen[: policy.most]),
-        left_out=max(0, len(chosen) - policy.most), seconds=policy.seconds, action=policy.survived,
+        name="mutants", rule="mutants.survived", variants=chosen, left_out=0,
+        seconds=policy.seconds, action=policy.survived,
         noticed="mistakes made on the changed lines are noticed by a test",
         unnoticed="no test notices", remedy="test what this line is for",
     )  # fmt: skip
@@ -176,8 +177,9 @@ def _is_product(trial: Trial, path: str) -> bool:
     return path not in trial.tests and (path not in NOT_PRODUCT or (measured is not None and bool(measured.run)))
 
 
-def _altered(path: str, source: bytes, mutant: Mutant) -> Variant:
-    return Variant(path, mutant.line, mutant.words, mutant.source, source)
+def _altered(path: str, source: bytes, lines: Collection[int]) -> Iterator[Variant]:
+    for mutant in mutants(source, lines):
+        yield Variant(path, mutant.line, mutant.words, mutant.source, source)
 
 
 def _taken_back(part: Part, head: bytes) -> Variant:
@@ -187,6 +189,12 @@ def _taken_back(part: Part, head: bytes) -> Variant:
     return Variant(part.path, part.line, words, part.without, head)
 
 
-def _in_turn(rows: list[list[Variant]]) -> list[Variant]:
-    longest = max((len(row) for row in rows), default=0)
-    return [row[n] for n in range(longest) for row in rows if n < len(row)]
+def _in_turn(rows: list[Iterator[Variant]]) -> Iterator[Variant]:
+    """One of every file, then another of every file."""
+    while rows:
+        for row in list(rows):
+            found = next(row, None)
+            if found is None:
+                rows.remove(row)
+            else:
+                yield found

@@ -50,27 +50,27 @@ class _Change:
     removed: bool = False
 
 
-def mutants(source: bytes, lines: Collection[int]) -> list[Mutant]:
+def mutants(source: bytes, lines: Collection[int]) -> Iterator[Mutant]:
     """Alterations of these lines (numbers from 1), the first of every line before the second of any.
 
-    Nothing where the source is no Python that our own parser reads.
+    Nothing where the source is no Python that our own parser reads. Each is made when it is asked for.
     """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             module = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return []
+        return
     text = _Text(source)
-    by_line: dict[int, list[Mutant]] = {}
+    by_line: dict[int, list[_Change]] = {}
     for change in _changes(module):
-        number = change.node.lineno
-        if number in lines:
-            mutant = text.with_change(change)
-            if mutant is not None and mutant.source not in [m.source for m in by_line.get(number, [])]:
-                by_line.setdefault(number, []).append(mutant)
-    rows = zip_longest(*(by_line[number] for number in sorted(by_line)))
-    return [mutant for row in rows for mutant in row if mutant is not None]
+        if change.node.lineno in lines:
+            by_line.setdefault(change.node.lineno, []).append(change)
+    for row in zip_longest(*(by_line[number] for number in sorted(by_line))):
+        for change in row:
+            mutant = text.with_change(change) if change is not None else None
+            if mutant is not None:
+                yield mutant
 
 
 class _Text:
