@@ -420,6 +420,12 @@ class Policy(Table):
             lines.append("At least one test must fail on the code as it was, and pass on yours.")
         if goal is Goal.TEST:
             lines.append("Change nothing but tests; they must pass on the code as it is.")
+        if self.necessity.unneeded is Action.BLOCK:
+            lines.append(
+                "Change nothing that no test needs: each part of the patch is taken back, and a test must fail."
+            )
+        if self.mutants.survived is Action.BLOCK:
+            lines.append("Tests must notice a mistake on any line that you change, such as `<` for `<=`.")
         lines += [
             "Every test that passes now must still pass. Do not delete, skip or weaken tests.",
             f"Tests must run at least {self.coverage.min_changed:g} % of the lines that you change.",
