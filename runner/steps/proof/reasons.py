@@ -8,6 +8,7 @@ that the patch's code does not bring, so that something else than the fix did (a
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Set
 from dataclasses import dataclass
 
 from runner.steps.proof.changes import split
@@ -24,8 +25,12 @@ _NAMED = re.compile(
 )
 _FIXTURE = re.compile(r"\bfixture '([^']+)' not found")
 _WORD = re.compile(rb"[^\W\d]\w*")
-_STAR = re.compile(rb"\bimport\s+\*")
+# Code that can bring a name without saying it.
+_ANY = re.compile(rb"\bimport\s+\*|\*\*\w|\b(?:setattr|getattr|globals|__getattr\w*__|type|exec|namedtuple)\b")
 _SHOWN = 160
+
+Names = Callable[[], Set[bytes | None]]
+"""What `brought` answers, found when it is first needed."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +41,8 @@ class Reason:
     bug: bool
 
 
-def reason(test: str, before: TestResult, trial: Trial) -> Reason:
-    """Why a test was red on the base's code."""
+def reason(test: str, before: TestResult, trial: Trial, names: Names) -> Reason:
+    """Why a test was red on the base's code; `names` are those that the patch `brought`."""
     told = told_by(before)
     message = before.message
     if split(test)[0] not in trial.changes.files:
@@ -49,13 +54,13 @@ def reason(test: str, before: TestResult, trial: Trial) -> Reason:
             return Reason(told, bug=True)
         quoted = message.split("'")[1::2]
         wanted = {word.rpartition(".")[2] for word in quoted if not word.startswith("/")}
-        return _missing(told, wanted, trial, "its file cannot be loaded")
+        return _missing(told, wanted, names(), "its file cannot be loaded")
     fixture = _FIXTURE.search(message) if before.outcome is TestOutcome.ERROR else None
     named = fixture or _NAMED.search(message)
     if named is None:
         return Reason(told, bug=True)
     what = "a fixture is missing" if fixture else "the test misses a name"
-    return _missing(told, {named[1].rpartition(".")[2]}, trial, what)
+    return _missing(told, {named[1].rpartition(".")[2]}, names(), what)
 
 
 def told_by(result: TestResult) -> str:
@@ -69,24 +74,25 @@ def told_by(result: TestResult) -> str:
     return ": ".join(part for part in (head, message[:_SHOWN]) if part) or result.outcome.value
 
 
-def _missing(told: str, wanted: set[str], trial: Trial, what: str) -> Reason:
+def _missing(told: str, wanted: set[str], brought: Set[bytes | None], what: str) -> Reason:
     """Something is missing on the base: whether the patch's code brings it."""
-    brought = _brought(trial)
     if not wanted or None in brought or any(word and word.encode() in brought for word in wanted):
         return Reason(told, bug=True)
     return Reason(f"{what}, and the patch's code does not bring it: {told}", bug=False)
 
 
-def _brought(trial: Trial) -> set[bytes | None]:
-    """Every name on the lines of code that the patch adds, and of the files that it touches; None: any name at all."""
+def brought(trial: Trial) -> set[bytes | None]:
+    """Every name in the files of code that the patch adds to, and their own; None: it may bring any name at all."""
     names: set[bytes | None] = set()
     for file in trial.hunks:
         if file.path in trial.tests:
             continue
         parts = file.path.removesuffix(".py").removesuffix("/__init__").split("/")
         names.add(parts[-1].encode())
-        for _, text in file.added:
-            names |= set(_WORD.findall(text))
-            if _STAR.search(text):
-                names.add(None)
+        text = b"\n".join(line for _, line in file.added)
+        names |= set(_WORD.findall(text))
+        if text:
+            names |= set(_WORD.findall(trial.read_head(file.path) or b""))
+        if _ANY.search(text):
+            names.add(None)
     return names

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import cache, partial
+
 from runner.model import Finding, Goal, Verdict
 from runner.steps.proof.changes import split
-from runner.steps.proof.reasons import reason
+from runner.steps.proof.reasons import brought, reason
 from runner.steps.proof.trial import Judged, Trial, measured, passes, some
 
 
@@ -66,10 +68,11 @@ def _sorted_out(trial: Trial) -> tuple[dict[str, str], dict[str, str]]:
     """Tests that turned green: those that prove something, and those that do not; each with why they were red."""
     shown: dict[str, str] = {}
     none: dict[str, str] = {}
+    names = cache(partial(brought, trial))
     for test in trial.head.passed:
         before = trial.red.tests.get(test) or trial.red.tests.get(split(test)[0])
         if before is not None and before.outcome.red:
-            why = reason(test, before, trial)
+            why = reason(test, before, trial, names)
             (shown if why.bug else none)[test] = why.words
     return shown, none
 

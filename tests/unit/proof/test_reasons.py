@@ -79,6 +79,8 @@ def test_exception_and_line_are_read_from_what_pytest_writes(tmp_path: Path, sty
         ("AttributeError: 'NoneType' object has no attribute 'group'", b"h = 1", True),  # what the code returned
         ("TypeError: f() got an unexpected keyword argument 'deep'", b"def f(x, deep=False):", True),
         ("TypeError: f() got an unexpected keyword argument 'deep'", b"def f(x):", False),
+        ("TypeError: f() got an unexpected keyword argument 'deep'", b"def f(x, **options):", True),
+        ("AttributeError: module 'f' has no attribute 'g'", b"globals().update(made())", True),
         ("TypeError: 'NoneType' object is not subscriptable", b"x", True),
         ("Failed: Timeout (>60.0s) from pytest-timeout.", b"x", True),
     ],
