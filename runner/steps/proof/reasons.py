@@ -8,7 +8,8 @@ that the patch's code does not bring, so that something else than the fix did (a
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Set
+from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from runner.steps.proof.changes import split
@@ -29,7 +30,7 @@ _WORD = re.compile(rb"[^\W\d]\w*")
 _ANY = re.compile(rb"\bimport\s+\*|\*\*\w|\b(?:setattr|getattr|globals|__getattr\w*__|type|exec|namedtuple)\b")
 _SHOWN = 160
 
-Names = Callable[[], Set[bytes | None]]
+Names = Callable[[], AbstractSet[bytes | None]]
 """What `brought` answers, found when it is first needed."""
 
 
@@ -74,7 +75,7 @@ def told_by(result: TestResult) -> str:
     return ": ".join(part for part in (head, message[:_SHOWN]) if part) or result.outcome.value
 
 
-def _missing(told: str, wanted: set[str], brought: Set[bytes | None], what: str) -> Reason:
+def _missing(told: str, wanted: set[str], brought: AbstractSet[bytes | None], what: str) -> Reason:
     """Something is missing on the base: whether the patch's code brings it."""
     if not wanted or None in brought or any(word and word.encode() in brought for word in wanted):
         return Reason(told, bug=True)
