@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -24,7 +25,11 @@ _PATCHES = sa.Table(
     sa.Column("reason", sa.Text),
     sa.Column("link", sa.Text),
     sa.Column("at", sa.DateTime(timezone=True)),
+    sa.Column("sketch", sa.Text),
 )
+
+
+_MOST_ENDED = 300
 
 
 class KnownPatch(Noun):
@@ -32,7 +37,7 @@ class KnownPatch(Noun):
 
     `repo` is git's address, `patch` what `runner.git.identity.patch_id` calls it. `terms` are what it was refused
     under: another base, goal or policy may judge otherwise. `fingerprint` names the error that it was meant for,
-    `link` is its pull request.
+    `link` is its pull request. `sketch` is what `runner.git.likeness` knows it by.
     """
 
     repo: str
@@ -45,6 +50,7 @@ class KnownPatch(Noun):
     reason: str = ""
     link: str = ""
     at: datetime
+    sketch: tuple[int, ...] = ()
 
 
 class Memory:
@@ -66,7 +72,8 @@ class Memory:
         )
         with self._engine.begin() as db:
             db.execute(_PATCHES.delete().where(*same))
-            db.execute(_PATCHES.insert().values(**known.model_dump()))
+            fields = known.model_dump()
+            db.execute(_PATCHES.insert().values(**fields | {"sketch": json.dumps(fields["sketch"])}))
 
     def recall(self, repo: str, patch: str, *, terms: str, run: str, attempt: int) -> KnownPatch | None:
         """The newest no to a patch: a person's or production's, or our own under the same terms.
@@ -84,8 +91,22 @@ class Memory:
         )
         with self._engine.connect() as db:
             row = db.execute(query).mappings().one_or_none()
-        if row is None:
-            return None
-        fields = {key: value for key, value in row.items() if key != "id"}
-        at = fields["at"]
-        return KnownPatch.model_validate({**fields, "at": at if at.tzinfo else at.replace(tzinfo=UTC)})
+        return _known(row) if row is not None else None
+
+    def ended(self, repo: str, *, run: str) -> list[KnownPatch]:
+        """The newest patches of other runs that a person closed or that were taken back, newest first."""
+        query = (
+            sa.select(_PATCHES)
+            .where(_PATCHES.c.repo == repo, _PATCHES.c.outcome != "refused", _PATCHES.c.run != run)
+            .order_by(_PATCHES.c.id.desc())
+            .limit(_MOST_ENDED)
+        )
+        with self._engine.connect() as db:
+            return [_known(row) for row in db.execute(query).mappings()]
+
+
+def _known(row: sa.RowMapping) -> KnownPatch:
+    fields = {key: value for key, value in row.items() if key != "id"}
+    at = fields["at"]
+    fields["at"] = at if at.tzinfo else at.replace(tzinfo=UTC)
+    return KnownPatch.model_validate({**fields, "sketch": json.loads(fields["sketch"])})

@@ -17,6 +17,7 @@ _WWW = re.compile(r"\bwww\.(?=\w)", re.IGNORECASE)
 _INVISIBLE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f]"
 )
+_MOST_ROWS = 20
 _SIGN = {Verdict.PASSED: "✓", Verdict.FAILED: "✗", Verdict.ERROR: "!", Verdict.INCONCLUSIVE: "?"}
 
 
@@ -79,8 +80,10 @@ def body(run: Run, report: Report, *, evidence: str = "", neighbours: tuple[str,
     parts += [
         "### Evidence\n",
         evidence_table(report, run),
+        _proofs(report),
         f"Evidence file: {evidence}\n" if evidence else "",
         _shown(report.findings),
+        _notes(report.checks),
         "### Open at the same time\n\n" + "\n".join(f"- {line}" for line in neighbours) + "\n" if neighbours else "",
         "### Run it again\n",
         rerun(run, report),
@@ -109,11 +112,9 @@ def template_summary(run: Run, report: Report) -> str:
 def evidence_table(report: Report, run: Run | None = None) -> str:
     """The evidence as a Markdown table."""
     rows = [(_SIGN[report.verdict], "verdict", report.verdict.value)]
+    rows += [(_SIGN[c.verdict], c.name, _cell(clean(c.summary, 300))) for c in report.checks]
     rows += [
-        (_SIGN[c.verdict], c.name, clean(c.summary, 300).replace("|", "\\|").replace("\n", " ")) for c in report.checks
-    ]
-    rows += [
-        (_SIGN[f.verdict], f.rule, clean(f.message, 300).replace("|", "\\|").replace("\n", " "))
+        (_SIGN[f.verdict], f.rule, _cell(clean(f.message, 300)))
         for f in report.findings
         if f.verdict is Verdict.PASSED and not f.path
     ]
@@ -122,6 +123,32 @@ def evidence_table(report: Report, run: Run | None = None) -> str:
         rows.append(("", "cost", cost([a.usage for a in run.attempts], len(run.attempts))))
     lines = ["| | what | result |", "|---|---|---|"]
     return "\n".join(lines + [f"| {sign} | {what} | {result} |" for sign, what, result in rows]) + "\n"
+
+
+def _proofs(report: Report) -> str:
+    """Each test that proves the fix, and why it was red on the base's code."""
+    tests = report.evidence.tests
+    if tests is None or not tests.red_to_green:
+        return ""
+    rows = [
+        f"| {_cell(code(test))} | {_cell(clean(tests.reasons.get(test, ''), 200))} | passed |"
+        for test in tests.red_to_green[:_MOST_ROWS]
+    ]
+    more = len(tests.red_to_green) - len(rows)
+    rows += [f"| and {more} more | | |"] if more > 0 else []
+    return "\n".join(["| proof | red on the base | on the patch |", "|---|---|---|", *rows]) + "\n"
+
+
+def _notes(checks: tuple[Check, ...]) -> str:
+    """What the checks saw that refuses nothing: flaky tests, mistakes that no test notices, parts that none needs."""
+    notes = [str(note) for c in checks for note in c.details.get("notes", ())]
+    lines = [f"- {clean(note, 300)}" for note in notes[:_MOST_ROWS]]
+    lines += [f"- and {len(notes) - _MOST_ROWS} more, in the evidence file"] if len(notes) > _MOST_ROWS else []
+    return "### Worth knowing\n\n" + "\n".join(lines) + "\n" if lines else ""
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
 
 
 def _facts(evidence: Evidence) -> list[tuple[str, str, str]]:

@@ -240,7 +240,11 @@ class Attempt(Noun):
 
 
 class TestEvidence(Noun):
-    """What the tests showed. Ids are the test runner's own (`tests/test_x.py::test_y`)."""
+    """What the tests showed. Ids are the test runner's own (`tests/test_x.py::test_y`).
+
+    `reasons` says of each test in `red_to_green` why it was red (exception, line, first words). `flaky` tests went
+    both ways when they were run again, and count for nothing.
+    """
 
     __test__ = False  # not a test class, whatever pytest makes of its name
 
@@ -249,6 +253,8 @@ class TestEvidence(Noun):
     head_passed: int = 0
     red_to_green: tuple[str, ...] = ()
     regressions: tuple[str, ...] = ()
+    flaky: dict[str, str] = Field(default_factory=dict)
+    reasons: dict[str, str] = Field(default_factory=dict)
 
 
 class SuiteRun(Noun):

@@ -238,6 +238,15 @@ class Forge(Protocol):
         """Open pull requests whose branch begins with `automend/`."""
         ...
 
+    def open_by_others(self, repo: str, *, base: str) -> tuple[PullRequest, ...]:
+        """Open pull requests to a branch that are none of ours, newest first, and no more than a few."""
+        ...
+
+    def touched(self, repo: str, number: int) -> dict[str, tuple[tuple[int, int], ...]]:
+        """Path → ranges of the base's lines (first, last) that a pull request changes; an insertion touches its
+        neighbours, and a file that has no text everything."""
+        ...
+
     def whoami(self) -> str:
         """The login that we act as."""
         ...

@@ -44,8 +44,9 @@ class Comparison(Noun):
 
 
 def compare(then: EvidenceFile, now: EvidenceFile) -> Comparison:
-    """Every measured fact of two judgements. Times are no facts: they are never the same twice."""
-    before, after = dict(_facts(then)), dict(_facts(now))
+    """Every measured fact of two judgements. Times and flaky tests are no facts: they are never the same twice."""
+    flaky = frozenset(test.id for test in (*then.tests, *now.tests) if test.flaky is not None)
+    before, after = dict(_facts(then, flaky)), dict(_facts(now, flaky))
     differences = [
         Difference(part=part, what=what, then=before.get((part, what), _NOTHING), now=after.get((part, what), _NOTHING))
         for part, what in dict.fromkeys((*before, *after))
@@ -66,7 +67,7 @@ def compare(then: EvidenceFile, now: EvidenceFile) -> Comparison:
     )
 
 
-def _facts(evidence: EvidenceFile) -> Iterator[tuple[tuple[str, str], str]]:
+def _facts(evidence: EvidenceFile, flaky: frozenset[str]) -> Iterator[tuple[tuple[str, str], str]]:
     yield ("result", "verdict"), evidence.result.verdict.value
     subject = evidence.subject
     for name, value in (("base tree", subject.base_tree), ("head tree", subject.head_tree), ("goal", subject.goal)):
@@ -82,10 +83,11 @@ def _facts(evidence: EvidenceFile) -> Iterator[tuple[tuple[str, str], str]]:
         yield ("findings", what), ", ".join(sorted(verdicts))
     for check in evidence.result.checks:
         yield ("checks", check.name), check.verdict.value
-    for run in evidence.runs:
+    for run in evidence.runs if not flaky else ():  # one flaky test is enough for another exit code
         yield ("runs", f"{run.name}: exit code"), _shown(run.exit_code)
     for test in evidence.tests:
-        yield ("tests", test.id), _story(test.before, test.after, test.kept, test.red)
+        if test.id not in flaky:
+            yield ("tests", test.id), _story(test.before, test.after, test.kept, test.red)
     coverage = evidence.coverage
     if coverage is not None:
         for name, figure in coverage.model_dump().items():

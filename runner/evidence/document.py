@@ -108,6 +108,10 @@ class TestTold(Noun):
     after: str | None = Field(description="On the patch.")
     kept: str | None = Field(None, description="The base's text of it, on the patch; None where `after` says it.")
     red: str | None = Field(None, description="The patch's text of it, on the base; None where `before` says it.")
+    reason: str | None = Field(
+        None, description="Why it was red on the base's code, where it proves the fix: exception, line, first words."
+    )
+    flaky: str | None = Field(None, description="How it ended when it was run again, where it went both ways.")
 
 
 class Result(Noun):

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Final
 
 from runner.errors import ForgeError
 from runner.github.client import Client
-from runner.github.shapes import author, checked_repo, lies_in, pull_request
+from runner.github.shapes import author, checked_repo, lies_in, pull_request, touched_lines
 from runner.model import PullRequest
 
 OUR_BRANCHES: Final = "automend/"
+_MOST_OTHERS: Final = 20
 
 
 class Pulls(Client):
@@ -64,6 +66,25 @@ class Pulls(Client):
             )
             pulls = (pull_request(repo, item) for item in items if lies_in(item, repo))
             return tuple(pull for pull in pulls if pull.branch.startswith(OUR_BRANCHES))
+
+    def open_by_others(self, repo: str, *, base: str) -> tuple[PullRequest, ...]:
+        """Open pull requests to a branch that are none of ours, newest first, at most 20 of them."""
+        with self._told(f"listing the pull requests of {repo}"):
+            items = self._reader.each(
+                f"/repos/{checked_repo(repo)}/pulls", state="open", base=base, sort="created", direction="desc"
+            )
+            found = ((lies_in(item, repo), pull_request(repo, item)) for item in items)
+            others = (pull for here, pull in found if not (here and pull.branch.startswith(OUR_BRANCHES)))
+            return tuple(islice(others, _MOST_OTHERS))
+
+    def touched(self, repo: str, number: int) -> dict[str, tuple[tuple[int, int], ...]]:
+        """Path → ranges of the base's lines (first, last) that a pull request changes."""
+        with self._told(f"reading the files of {repo}#{number}"):
+            items = self._reader.each(f"/repos/{checked_repo(repo)}/pulls/{number}/files")
+            found: dict[str, tuple[tuple[int, int], ...]] = {}
+            for item in items:
+                found |= touched_lines(item)
+            return found
 
     def comment(self, repo: str, number: int, *, marker: str, body: str) -> None:
         """Write our comment with this hidden marker, or bring it up to date. Copies of it are removed.

@@ -10,6 +10,7 @@ from runner.errors import ConfigError, RepositoryError
 from runner.model import PullRequest, Review
 
 _REPO = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*/[A-Za-z0-9._-]+")
+_HUNK = re.compile(r"@@ -(\d+)(?:,\d+)? \+\d+(?:,\d+)? @@")
 _REVIEW_STATES: Final = {
     "APPROVED": "approved",
     "CHANGES_REQUESTED": "changes_requested",
@@ -46,6 +47,32 @@ def checked_repo(repo: str) -> str:
 def lies_in(item: Mapping[str, Any], repo: str) -> bool:
     """Whether a pull request's branch lies in `repo` itself, and not in a fork."""
     return str((item["head"].get("repo") or {}).get("full_name")).casefold() == repo.casefold()
+
+
+def touched_lines(item: Mapping[str, Any]) -> dict[str, tuple[tuple[int, int], ...]]:
+    """Path → ranges of the base's lines (first, last) that one file of a pull request changes.
+
+    An insertion touches the lines on its sides. A file without a patch (binary, moved, very large) is touched whole.
+    """
+    whole = ((0, 1 << 62),)
+    path, before = str(item["filename"]), item.get("previous_filename")
+    patch = item.get("patch")
+    if not isinstance(patch, str) or not patch:
+        return {str(name): whole for name in (path, before) if name}
+    ranges: list[tuple[int, int]] = []
+    line, replaced = 0, False
+    for row in patch.split("\n"):
+        head = _HUNK.match(row)
+        if head is not None:
+            line = int(head[1])
+            continue
+        if row.startswith("-"):
+            ranges.append((line, line))
+        elif row.startswith("+") and not replaced:
+            ranges.append((line - 1, line))
+        replaced = row.startswith("-") or (replaced and row.startswith("+"))
+        line += row.startswith(("-", " "))
+    return {str(before or path): tuple(dict.fromkeys(ranges))}
 
 
 def pull_request(repo: str, item: Mapping[str, Any]) -> PullRequest:

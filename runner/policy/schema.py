@@ -311,6 +311,35 @@ class Coverage(Table):
     )
 
 
+class Repeats(Table):
+    """`[repeats]`: tests on which the verdict hangs are run again, so that chance is neither a fault nor a proof."""
+
+    times: Annotated[int, Direction.FIXED] = Field(
+        ge=0, le=20, description="How often a test that seems broken, or a proof, is run again, before and after."
+    )
+    seconds: Annotated[float, Direction.FIXED] = Field(ge=0, description="The longest time for all of that.")
+
+
+class Mutants(Table):
+    """`[mutants]`: changed lines of product code are altered; tests that notice nothing say little about them."""
+
+    most: Annotated[int, Direction.FIXED] = Field(ge=0, description="Most alterations tried; 0 tries none.")
+    seconds: Annotated[float, Direction.FIXED] = Field(ge=0, description="The longest time for all of them.")
+    survived: Annotated[Action, Direction.STRICTER] = Field(
+        description="An alteration that no test notices; with `allow` it is a note to the reviewer."
+    )
+
+
+class Necessity(Table):
+    """`[necessity]`: each part of a patch is taken back by itself, to see whether a test needs it."""
+
+    most: Annotated[int, Direction.FIXED] = Field(ge=0, description="Most parts tried; 0 tries none.")
+    seconds: Annotated[float, Direction.FIXED] = Field(ge=0, description="The longest time for all of them.")
+    unneeded: Annotated[Action, Direction.STRICTER] = Field(
+        description="A part that no test needs; with `allow` it is a note to the reviewer."
+    )
+
+
 class Lint(Table):
     """`[lint]`: the linter that the repository has configured."""
 
@@ -353,6 +382,9 @@ class Policy(Table):
     tests: Tests
     cheating: Cheating
     coverage: Coverage
+    repeats: Repeats
+    mutants: Mutants
+    necessity: Necessity
     lint: Lint
     pulls: Pulls
     land: Land
@@ -388,6 +420,12 @@ class Policy(Table):
             lines.append("At least one test must fail on the code as it was, and pass on yours.")
         if goal is Goal.TEST:
             lines.append("Change nothing but tests; they must pass on the code as it is.")
+        if self.necessity.unneeded is Action.BLOCK:
+            lines.append(
+                "Change nothing that no test needs: each part of the patch is taken back, and a test must fail."
+            )
+        if self.mutants.survived is Action.BLOCK:
+            lines.append("Tests must notice a mistake on any line that you change, such as `<` for `<=`.")
         lines += [
             "Every test that passes now must still pass. Do not delete, skip or weaken tests.",
             f"Tests must run at least {self.coverage.min_changed:g} % of the lines that you change.",

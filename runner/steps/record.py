@@ -27,7 +27,7 @@ from runner.evidence.document import (
 )
 from runner.git.identity import diff_bytes
 from runner.git.mirror import Mirror
-from runner.model import Report, SuiteRun
+from runner.model import Report, SuiteRun, TestEvidence
 from runner.policy.schema import Policy
 from runner.project import Project
 from runner.steps.house import House
@@ -94,7 +94,7 @@ def evidence_of(report: Report, setting: Setting) -> EvidenceFile:
         ),
         result=Result(verdict=report.verdict, static=setting.static, findings=report.findings, checks=report.checks),
         runs=tuple(_told(run) for run in report.runs),
-        tests=_tests(report.runs),
+        tests=_tests(report.runs, measured.tests),
         coverage=measured.coverage,
     )
 
@@ -150,7 +150,7 @@ def _told(run: SuiteRun) -> RunTold:
     )
 
 
-def _tests(runs: tuple[SuiteRun, ...]) -> tuple[TestTold, ...]:
+def _tests(runs: tuple[SuiteRun, ...], shown: TestEvidence | None) -> tuple[TestTold, ...]:
     by_name = {run.name: run.outcomes for run in runs}
     ids = sorted({test for outcomes in by_name.values() for test in outcomes})
     return tuple(
@@ -160,6 +160,8 @@ def _tests(runs: tuple[SuiteRun, ...]) -> tuple[TestTold, ...]:
             after=by_name.get("head", {}).get(test),
             kept=by_name.get("kept", {}).get(test),
             red=by_name.get("red", {}).get(test),
+            reason=shown.reasons.get(test) if shown is not None else None,
+            flaky=shown.flaky.get(test) if shown is not None else None,
         )
         for test in ids
     )

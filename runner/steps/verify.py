@@ -5,7 +5,8 @@
     red    the base's code under the patch's tests   the new tests fail without the fix …
     head   the patch as it is                        … and pass with it; which lines the tests run
 
-Nothing is run twice: where the patch touches no test, `kept` is `head` and `red` is `base`.
+Where the patch touches no test, `kept` is `head` and `red` is `base`. A run that breaks is made once more, and single
+tests on which the verdict hangs are run again (`repeats`): neither may be chance.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,15 +24,18 @@ from runner.model import Check, CoverageEvidence, FileHunks, Finding, Goal, Patc
 from runner.policy.case import consequence
 from runner.policy.globs import Globs
 from runner.policy.schema import Policy
-from runner.project import Project
+from runner.project import Project, Pytest
 from runner.steps.proof.account import account
 from runner.steps.proof.baseline import measured_base
 from runner.steps.proof.bench import Bench
 from runner.steps.proof.changes import TestChanges, split
-from runner.steps.proof.covered import Covered, coverage
+from runner.steps.proof.covered import Covered, coverage, fell, looked_twice
+from runner.steps.proof.depth import likeliest, measure, mutation, necessity, problem_of
+from runner.steps.proof.lab import Lab
 from runner.steps.proof.lint import Linted, lint
-from runner.steps.proof.redgreen import red_green
+from runner.steps.proof.redgreen import proof, red_green
 from runner.steps.proof.regressions import regressions
+from runner.steps.proof.repeats import believed, once_more, repeat
 from runner.steps.proof.results import Measurement
 from runner.steps.proof.suites import baseline, green, never_started
 from runner.steps.proof.trial import Trial, capped
@@ -114,9 +119,12 @@ def verify(
 
     progress("running the patch's tests, and the base's tests on the patch")
     with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
-        head_run = pool.submit(head_bench.measure, trees.head)
-        kept_run = head_run if trees.kept == trees.head else pool.submit(head_bench.measure, trees.kept, coverage=False)
-        red_run = _red(pool, bench, trees, base=base, changes=changes, goal=goal)
+        head_run = pool.submit(believed, partial(head_bench.measure, trees.head))
+        kept_again = partial(head_bench.measure, trees.kept, coverage=False)
+        kept_run = head_run if trees.kept == trees.head else pool.submit(believed, kept_again)
+        red_only = _red_modules(bench, trees, base=base, changes=changes, goal=goal)
+        red_again = partial(bench.measure, trees.red, only=red_only or (), coverage=False)
+        red_run = _done(base) if red_only is None else pool.submit(believed, red_again)
         touched = tuple(f.path for f in patch.files if f.status != "D")
         lint_run = pool.submit(lint, bench, trees.base, trees.linted, touched)
 
@@ -143,7 +151,38 @@ def verify(
         why = start.model_copy(update={"verdict": Verdict.INCONCLUSIVE, "summary": summary})
         why = why.model_copy(update={"details": {**start.details, "output": trial.head.output}})
         return Proof((why,), runs=runs)
-    return replace(_judged(start, trial, lint_run.result(), project), runs=runs)
+    if trial.policy.repeats.times:
+        progress("running again what may be chance")
+    ways = {"base": partial(bench.measure, trees.base, coverage=False), "red": red_again, "kept": kept_again}
+    ways["head"] = partial(head_bench.measure, trees.head, coverage=False)
+    trial = replace(trial, repeats=repeat(trial, partial(once_more, ways), alone=isinstance(project.test, Pytest)))
+    if trial.policy.repeats.times and fell(trial):
+        with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
+            looks = [pool.submit(bench.measure, trees.base), pool.submit(head_bench.measure, trees.head)]
+        trial = looked_twice(trial, *(look.result() for look in looks))
+    shown = replace(_judged(start, trial, lint_run.result(), project), runs=runs)
+    return _deepened(shown, trial, head_bench, trees, progress)
+
+
+def _deepened(shown: Proof, trial: Trial, bench: Bench, trees: Trees, progress: Callable[[str], None]) -> Proof:
+    """The proof with what altering the patch shows of it, where nothing is wrong so far."""
+    if problem_of(shown.findings, shown.checks) or bench.build is not None:
+        return shown
+    both = (mutation(trial), necessity(trial, lambda path: read(bench.mirror, trees.base, path, limit=_LARGEST_SOURCE)))
+    tried = [series for series in both if series.variants]
+    if not tried:
+        return shown
+    names = shown.tests.red_to_green if shown.tests is not None else ()
+    first = likeliest(trial, names) if isinstance(bench.project.test, Pytest) else ()
+    progress("asking whether the tests would notice a mistake")
+    with bench.box(trees.head) as box:
+        lab = Lab(bench, box, paths(bench.mirror, trees.head), first, trial.head.seconds)
+        judged = [measure(series, lab) for series in tried]
+    return replace(
+        shown,
+        checks=(*shown.checks, *(j.check for j in judged)),
+        findings=(*shown.findings, *(f for j in judged for f in j.findings)),
+    )
 
 
 def native(patch: Patch, project: Project) -> list[str]:
@@ -171,18 +210,21 @@ def lay_out(mirror: Mirror, project: Project, patch: Patch) -> Trees:
     )
 
 
-def _red(
-    pool: ThreadPoolExecutor, bench: Bench, trees: Trees, *, base: Measurement, changes: TestChanges, goal: Goal
-) -> Future[Measurement]:
-    """Run the patch's tests on the base's code; tests that were red already run again, so that chance is no proof."""
+def _red_modules(
+    bench: Bench, trees: Trees, *, base: Measurement, changes: TestChanges, goal: Goal
+) -> tuple[str, ...] | None:
+    """What to run of the patch's tests on the base's code: these modules, all of them where none is named, or nothing.
+
+    Tests that were red on the base already are run again, so that chance is no proof.
+    """
     again = tuple(sorted({split(test)[0] for test in base.red})) if goal is Goal.FIX else ()
     if trees.red == trees.base and not again:
-        return _done(base)
+        return None
     only = tuple(dict.fromkeys((*changes.modules, *again))) if changes.only_modules else ()
     if trees.red != trees.base and changes.only_modules and not only:
-        return _done(base)  # tests were only deleted: there is nothing to be red
+        return None  # tests were only deleted: there is nothing to be red
     known = paths(bench.mirror, trees.red)
-    return pool.submit(bench.measure, trees.red, only=tuple(p for p in only if p in known), coverage=False)
+    return tuple(p for p in only if p in known)
 
 
 def _done(value: T) -> Future[T]:
@@ -206,6 +248,8 @@ def _judged(start: Check, trial: Trial, linted: Linted, project: Project) -> Pro
         head_passed=len(trial.head.passed),
         red_to_green=red.names,
         regressions=kept.names,
+        flaky=dict(trial.repeats.flaky),
+        reasons={test: words for test, words in proof(trial).items() if test in red.names},
     )
     return Proof(checks, findings, tests, _coverage_evidence(covered))
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import re
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -13,6 +14,7 @@ from runner.git.mirror import Mirror
 from runner.git.trees import export, paths
 from runner.project import Command, Project, Pytest, restore
 from runner.project.steady import MODULE as STEADY_COVERAGE
+from runner.steps.proof.agreement import disagreement
 from runner.steps.proof.junit import JUnitError, read_junit
 from runner.steps.proof.lines import read_cobertura, read_coverage_json
 from runner.steps.proof.results import FileLines, Measurement, TestOutcome, TestResult
@@ -34,6 +36,8 @@ _PREPARE_SECONDS = 60.0
 _REPORT_SECONDS = 180.0
 _ONE_TEST_SECONDS = 60.0
 _PYTEST_NO_TESTS = 5
+# Options of pytest after which no value of theirs follows; of others one might.
+_ALONE = re.compile(r"--?(?:[qvxsl]+|r\w*|strict(-\w+)?|\S+=.*|verbose|quiet|exitfirst|doctest-modules)$")
 
 # Ours, not the repository's: its `omit` and `exclude_lines` must not hide a line. What cannot run by its nature is
 # left out; a pragma is left out too, and counted again where the patch itself brings it (see `lines`).
@@ -63,6 +67,9 @@ _REPORT = (
     f"{_PYTHON} cd {WORKSPACE}; /opt/env/bin/python $safe -m coverage combine -q --rcfile={_RCFILE}; "
     f"exec /opt/env/bin/python $safe -m coverage json -q --rcfile={_RCFILE} -o {_COVERAGE}"
 )
+_QUICK = ("-q", "-x", "-o", f"cache_dir={_OURS}/pytest", f"--rootdir={WORKSPACE}", "--color=no", "--tb=no")
+# A file that is changed twice in a second would be taken for what was compiled of it before.
+_NO_BYTECODE = {"PYTHONDONTWRITEBYTECODE": "1"}
 # The same in every run, as far as tools let us choose: hypothesis, too, takes fixed cases and no deadline in CI.
 _STEADY = {"CI": "true", "PYTHONHASHSEED": "0"}
 
@@ -91,7 +98,7 @@ class Bench:
         return (*found, *([self.project.lint.line] if self.project.lint is not None else []))
 
     def measure(self, tree: str, *, only: tuple[str, ...] = (), coverage: bool = True) -> Measurement:
-        """Run the suite on a tree; only these test modules, where any are named and the runner can do that.
+        """Run the suite on a tree; only these tests or test modules, where any are named and the runner can do that.
 
         Where the container is lost, it is run from its beginning in a new one.
 
@@ -117,6 +124,25 @@ class Bench:
                 return self._command(box, test, known)
         raise ValueError("there is nothing to run: the project has no test command")
 
+    def asks(self, box: Sandbox, known: Collection[str], only: tuple[str, ...], *, seconds: float) -> bool | None:
+        """Whether the tests pass on what is in a container now, by the exit code alone and up to the first failure.
+
+        `known` are the paths of its tree, `only` the tests that are asked, or () for all. None where they were not
+        done in time. Only for what informs, never for a verdict: nothing is read from outside.
+
+        Raises:
+            SandboxError: the machine failed.
+        """
+        test = self.project.test
+        words: list[str] = []
+        if isinstance(test, Pytest):
+            words = [*_QUICK, *test.neutral, *chosen(test, known, only)]
+            script = f'{_PYTHON} cd {WORKSPACE}; exec /opt/env/bin/python $safe -m pytest "$@"'
+        else:
+            script = test.line if test is not None else "false"
+        ran = box.exec(["/bin/sh", "-c", script, "sh", *words], timeout=seconds, env=_STEADY | _NO_BYTECODE)
+        return None if ran.timed_out else ran.exit_code == 0 and not ran.truncated
+
     @contextmanager
     def box(self, tree: str) -> Iterator[Sandbox]:
         """A fresh container with a tree in its workspace, and with what the setup generates.
@@ -140,8 +166,7 @@ class Bench:
         )
         if made.exit_code != 0:
             return Measurement(problem=f"the container's /tmp cannot be written: {tail(made)}", limit=True)
-        # The repository's own arguments may name folders: then the whole of them is run.
-        words = [*_PYTEST, *test.neutral, *(test.arguments or only)]
+        words = [*_PYTEST, *test.neutral, *chosen(test, known, only)]
         seconds = min(_ONE_TEST_SECONDS, self.limits.wall_seconds / 5)
         script = (
             f"{_PYTHON} cd {WORKSPACE}; "
@@ -155,7 +180,7 @@ class Bench:
             return _ended(ran, problem=limit or f"pytest ended with {ran.exit_code}: {problem}", limit=bool(limit))
         if ran.exit_code == _PYTEST_NO_TESTS and not tests:
             return _ended(ran)
-        doubt = _disagreement(ran.exit_code, tests)
+        doubt = disagreement(ran.exit_code, tests, ran.stdout)
         lines = self._coverage(box) if coverage else None
         return _ended(ran, tests=tests, problem=doubt, lines=lines)
 
@@ -189,7 +214,7 @@ class Bench:
         tests, problem = _read_results(box, test.junit, known)
         if tests is None:
             return _ended(ran, problem=f"`{test.line}` ended with {ran.exit_code}: {problem}")
-        return _ended(ran, tests=tests, problem=_disagreement(ran.exit_code, tests), lines=lines)
+        return _ended(ran, tests=tests, problem=disagreement(ran.exit_code, tests), lines=lines)
 
     def _limit(self, ran: ExecResult, *, got_results: bool) -> str:
         """Which of our limits ended a command, or nothing."""
@@ -200,6 +225,25 @@ class Bench:
         if ran.oom and not got_results:
             return f"the tests needed more than {self.limits.memory_mb} MiB of memory (sandbox.memory_mb)"
         return ""
+
+
+def chosen(test: Pytest, known: Collection[str], only: tuple[str, ...]) -> tuple[str, ...]:
+    """The repository's own arguments for pytest; where only some tests are asked for, they stand in place of the files
+    and folders there."""
+    if not only:
+        return test.arguments
+    folders = {str(parent) for path in known for parent in PurePosixPath(path).parents}
+
+    def is_place(word: str, before: str) -> bool:
+        path = str(PurePosixPath(word.partition("::")[0]))
+        return (path in known or path in folders) and (not before.startswith("-") or bool(_ALONE.match(before)))
+
+    kept = [
+        word
+        for before, word in zip(("", *test.arguments), test.arguments, strict=False)
+        if word.startswith("-") or not is_place(word, before)
+    ]
+    return (*kept, *only)
 
 
 def _measured(*, coverage: bool) -> str:
@@ -222,16 +266,6 @@ def _read_results(box: Sandbox, path: str, known: Mapping[str, object]) -> tuple
         return read_junit(content, known.keys()), ""
     except JUnitError as e:
         return None, f"its results ({path}) cannot be read: {e}"
-
-
-def _disagreement(exit_code: int | None, tests: Mapping[str, TestResult]) -> str:
-    """Why exit code and results cannot both be true."""
-    red = sum(result.outcome.red for result in tests.values())
-    if exit_code == 0 and red:
-        return f"the exit code says that all is well, and the results name {red} failures"
-    if exit_code != 0 and not red:
-        return f"the exit code is {exit_code}, and the results name no failure"
-    return ""
 
 
 def _ended(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from runner.model import Check, Finding, Verdict
 from runner.steps.proof.lines import Changed, Total, changed, total
+from runner.steps.proof.results import FileLines, Measurement
 from runner.steps.proof.trial import Judged, Trial, measured
 
 _EPSILON = 0.005
@@ -64,6 +65,37 @@ def coverage(trial: Trial) -> Covered | None:
     details = {"missed": [list(place) for place in mine.missed[:50]]}
     check = Check(name="coverage", verdict=verdict, summary=words, details=details)
     return Covered(check, tuple(findings), before=before, after=after, changed=mine)
+
+
+def fell(trial: Trial) -> bool:
+    """Whether lines that the patch does not change seem to run no more: then it is worth looking twice."""
+    found = coverage(trial)
+    return found is not None and any(f.rule == "coverage.total" for f in found.findings)
+
+
+def looked_twice(trial: Trial, base: Measurement, head: Measurement) -> Trial:
+    """The same trial with what a second look at both sides showed: on the base only lines that ran both times count as
+    run, and on the patch those that ran at least once. What a thread or a clock decides is no fall."""
+    if base.lines is None or head.lines is None or base.problem or head.problem:
+        return trial
+    before = {
+        path: _with_run(lines, set(lines.run) & set(base.lines[path].run if path in base.lines else ()))
+        for path, lines in (trial.base.lines or {}).items()
+    }
+    after = {
+        path: _with_run(lines, set(lines.run) | set(head.lines[path].run if path in head.lines else ()))
+        for path, lines in (trial.head.lines or {}).items()
+    }
+    return replace(
+        trial,
+        base=trial.base.model_copy(update={"lines": before}),
+        head=trial.head.model_copy(update={"lines": after}),
+    )
+
+
+def _with_run(lines: FileLines, run: set[int]) -> FileLines:
+    executable = {*lines.run, *lines.missed}
+    return lines.model_copy(update={"run": tuple(sorted(run & executable)), "missed": tuple(sorted(executable - run))})
 
 
 def _places(missed: tuple[tuple[str, int], ...]) -> str:

@@ -18,6 +18,12 @@ MAX_TESTS = 200_000
 _MESSAGE = 400
 _RANK = (TestOutcome.PASSED, TestOutcome.SKIPPED, TestOutcome.FAILED, TestOutcome.ERROR)
 _DEEPEST = 50
+_NAME = 120
+_TRACE = 64_000
+# The last line of a traceback as pytest writes it: `tests/test_x.py:12: AssertionError`, or `…:12: in test_y`.
+_PLACE = re.compile(r"^([^\s:][^:\n]{0,400}:\d{1,9}): (in )?([\w.]+)", re.MULTILINE)
+_ERROR = re.compile(r"^([A-Za-z_][\w.]*)(?::|$)")
+_ON_SETUP = re.compile(r'^failed on (?:setup|teardown) with "')
 
 
 class JUnitError(ValueError):
@@ -89,9 +95,22 @@ def _result(case: Element) -> TestResult:
             continue
         said = child.get("message", "")
         collecting = outcome is TestOutcome.ERROR and said == "collection failure"
-        text = _last_error(child.text or "") if collecting else said
-        return TestResult(outcome=outcome, message=text.strip()[:_MESSAGE], collecting=collecting)
+        trace = child.text or ""
+        text = _last_error(trace) if collecting else _ON_SETUP.sub("", said)
+        error, place = ("", "") if outcome is TestOutcome.SKIPPED else _raised(text, trace, child.get("type", ""))
+        return TestResult(
+            outcome=outcome, message=text.strip()[:_MESSAGE], collecting=collecting, error=error, place=place
+        )
     return TestResult(outcome=TestOutcome.PASSED)
+
+
+def _raised(message: str, trace: str, kind: str) -> tuple[str, str]:
+    """(type of the exception, where it was raised), as far as a traceback tells."""
+    places = _PLACE.findall(trace[-_TRACE:])
+    place, inner, last = places[-1] if places else ("", "in ", "")
+    named = _ERROR.match(message)
+    error = last if not inner else named[1] if named else "AssertionError" if message.startswith("assert") else kind
+    return error[:_NAME], place
 
 
 def _last_error(text: str) -> str:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+from functools import cache, partial
+
 from runner.model import Finding, Goal, Verdict
 from runner.steps.proof.changes import split
-from runner.steps.proof.results import TestResult
+from runner.steps.proof.reasons import brought, reason
 from runner.steps.proof.trial import Judged, Trial, measured, passes, some
-
-_MISSING = ("ImportError", "ModuleNotFoundError", "AttributeError", "NameError")
-_ITS_OWN = ("SyntaxError", "IndentationError", "TabError")
 
 
 def red_green(trial: Trial) -> Judged:
@@ -18,25 +17,26 @@ def red_green(trial: Trial) -> Judged:
         words = f"the patch's tests could not be run on the base's code: {trial.red.problem}"
         verdict = Verdict.INCONCLUSIVE if required else Verdict.PASSED
         return Judged(measured("red-green", verdict, words, trial.red, {}, show=True))
-    added = b"\n".join(text for file in trial.hunks if file.path not in trial.tests for _, text in file.added)
-    stems = {file.path.rpartition("/")[2].removesuffix(".py") for file in trial.hunks if file.path not in trial.tests}
-    proof: dict[str, str] = {}
-    for test in trial.head.passed:
-        before = trial.red.tests.get(test) or trial.red.tests.get(split(test)[0])
-        if before is not None and before.outcome.red and _is_the_bug(before, added, stems, test, trial):
-            proof[test] = before.message
-    names = tuple(sorted(proof))
+    shown, none = _sorted_out(trial)
+    chance = {test: seen for test, seen in trial.repeats.flaky.items() if test in shown}
+    shown = {test: told for test, told in shown.items() if test not in chance}
+    names = tuple(sorted(shown))
     idle = [t for t in trial.head.passed if passes(trial.red, t) and t not in trial.base.tests]
     half = _half_fixed(trial, names)
-    details = {"red_to_green": dict(sorted(proof.items())), "already_green": idle, "still_red": half}
+    details = {
+        "red_to_green": dict(sorted(shown.items())), "no_proof": none, "flaky": chance, "already_green": idle,
+        "still_red": half,
+    }  # fmt: skip
     findings: list[Finding] = []
-    if required and not names:
-        already = f" These new tests pass on the base's code, too: {some(idle)}." if idle else ""
+    unsure = bool(required and chance and not names)
+    if required and not names and not chance:
+        why = f" These new tests pass on the base's code, too: {some(idle)}." if idle else ""
+        why += "".join(f" {test} is no proof: {told}." for test, told in list(none.items())[:3])
         findings.append(
             Finding(
                 rule="tests.red-green",
                 verdict=Verdict.FAILED,
-                message=f"no test fails on the base and passes on the patch, so nothing shows the fix.{already}",
+                message=f"no test fails on the base and passes on the patch, so nothing shows the fix.{why}",
                 remedy="add a test that fails on the code as it was, because of the bug, and passes on yours",
             )
         )
@@ -50,25 +50,31 @@ def red_green(trial: Trial) -> Judged:
                 remedy="mend the cause for all of them",
             )
         )
-    verdict = Verdict.worst([Verdict.PASSED, *(f.verdict for f in findings)])
+    verdict = Verdict.worst(
+        [Verdict.PASSED, *([Verdict.INCONCLUSIVE] if unsure else []), *(f.verdict for f in findings)]
+    )
     words = f"{len(names)} tests fail on the base and pass on the patch"
     words += f": {some(names)}" if names else ""
+    words += "".join(f"; {test} is flaky, and so no proof: {seen}" for test, seen in list(chance.items())[:3])
     return Judged(measured("red-green", verdict, words, trial.red, details), tuple(findings), names)
 
 
-def _is_the_bug(before: TestResult, added: bytes, stems: set[str], test: str, trial: Trial) -> bool:
-    """Whether a test was red for what the code did, and not because the test's module could not be loaded.
+def proof(trial: Trial) -> dict[str, str]:
+    """Tests that were red on the base's code for what it does, and are green on the patch: id → why they were red."""
+    return _sorted_out(trial)[0]
 
-    A module that misses a name is red for a reason only where the patch's code brings that name, or where the module
-    itself is the base's own.
-    """
-    if not before.collecting or split(test)[0] not in trial.changes.files:
-        return True
-    if not before.message.startswith(_MISSING):
-        return not before.message.startswith(_ITS_OWN)
-    quoted = before.message.split("'")[1::2]
-    wanted = {word.rpartition(".")[2] for word in quoted if not word.startswith("/")}
-    return any(word.encode() in added or word in stems for word in wanted if word)
+
+def _sorted_out(trial: Trial) -> tuple[dict[str, str], dict[str, str]]:
+    """Tests that turned green: those that prove something, and those that do not; each with why they were red."""
+    shown: dict[str, str] = {}
+    none: dict[str, str] = {}
+    names = cache(partial(brought, trial))
+    for test in trial.head.passed:
+        before = trial.red.tests.get(test) or trial.red.tests.get(split(test)[0])
+        if before is not None and before.outcome.red:
+            why = reason(test, before, trial, names)
+            (shown if why.bug else none)[test] = why.words
+    return shown, none
 
 
 def _half_fixed(trial: Trial, proof: tuple[str, ...]) -> list[str]:

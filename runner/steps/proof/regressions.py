@@ -16,17 +16,10 @@ def regressions(trial: Trial) -> Judged:
     """Every test that passed on the base passes on the patch, in the base's own words."""
     if trial.kept.problem:
         return broken("regressions", trial.kept, "with the base's tests on the patch")
-    lost: list[str] = []
-    rewritten: dict[str, str] = {}
-    for test in trial.base.passed:
-        now = trial.kept.tests.get(test)
-        if (now is not None and now.outcome is TestOutcome.PASSED) or _only_renamed(test, now, trial):
-            continue
-        if _is_rewritten(test, now, trial):
-            path, function = split(test)
-            rewritten.setdefault(f"{path}::{function}" if function else path, said(now))
-            continue
-        lost.append(test)
+    seemed, rewritten = lost_or_rewritten(trial)
+    again = trial.repeats
+    unsure = [test for test in seemed if test in again.unsure]
+    lost = [test for test in seemed if test not in again.flaky and test not in again.unsure]
     findings = [
         Finding(
             rule="tests.regression",
@@ -52,10 +45,35 @@ def regressions(trial: Trial) -> Judged:
     summary = f"{passed} of the {len(trial.base.passed)} tests that passed on the base pass on the patch"
     summary += f"; not: {some(lost)}" if lost else ""
     summary += f"; {len(rewritten)} rewritten: {some(rewritten)}" if rewritten else ""
-    verdict = Verdict.worst([Verdict.PASSED, *(f.verdict for f in findings)])
+    flaky = {test: words for test, words in again.flaky.items() if test in trial.base.tests}
+    summary += f"; {len(flaky)} flaky, which do not count: {some(flaky)}" if flaky else ""
+    summary += "".join(f"; nobody can say whether {test} is lost: {again.unsure[test]}" for test in unsure[:3])
+    verdict = Verdict.worst(
+        [Verdict.PASSED, *([Verdict.INCONCLUSIVE] if unsure else []), *(f.verdict for f in findings)]
+    )
     details = {"passed": passed, "lost": lost, "rewritten": sorted(rewritten)}
+    if flaky or unsure:
+        details |= {"flaky": flaky, "unsure": {test: again.unsure[test] for test in unsure}}
+        details["notes"] = [f"{test} is flaky: {words}" for test, words in flaky.items()]
     check = measured("regressions", verdict, summary, trial.kept, details, show=verdict is not Verdict.PASSED)
     return Judged(check, capped(findings), tuple(lost))
+
+
+def lost_or_rewritten(trial: Trial) -> tuple[list[str], dict[str, str]]:
+    """Tests that passed on the base and do not on the patch; and those among them that the patch rewrote, with how
+    their old text ended."""
+    lost: list[str] = []
+    rewritten: dict[str, str] = {}
+    for test in trial.base.passed:
+        now = trial.kept.tests.get(test)
+        if (now is not None and now.outcome is TestOutcome.PASSED) or _only_renamed(test, now, trial):
+            continue
+        if _is_rewritten(test, now, trial):
+            path, function = split(test)
+            rewritten.setdefault(f"{path}::{function}" if function else path, said(now))
+            continue
+        lost.append(test)
+    return lost, rewritten
 
 
 def _only_renamed(test: str, now: TestResult | None, trial: Trial) -> bool:

@@ -26,13 +26,18 @@ class TestOutcome(StrEnum):
 
 
 class TestResult(Noun):
-    """One test. `message` is the first line of what it said; `collecting` marks a module that could not be loaded."""
+    """One test. `message` is the beginning of what it said; `collecting` marks a module that could not be loaded.
+
+    `error` is the exception's type and `place` the line (`path:line`) where it was raised, as far as it was told.
+    """
 
     __test__ = False
 
     outcome: TestOutcome
     message: str = ""
     collecting: bool = False
+    error: str = ""
+    place: str = ""
 
 
 class FileLines(Noun):

@@ -35,7 +35,10 @@ def green(trial: Trial) -> Judged:
     head = trial.head
     if head.problem:
         return broken("tests", head, "on the patch")
-    failing = [t for t in head.red if t not in trial.base.red or trial.changes.edited(t)]
+    flaky = {t: words for t, words in trial.repeats.flaky.items() if t in head.tests and t not in trial.base.tests}
+    red = [t for t in failing(trial) if t not in trial.repeats.flaky]
+    unsure = [t for t in red if t in trial.repeats.unsure]
+    red = [t for t in red if t not in unsure]
     findings = [
         Finding(
             rule="tests.green",
@@ -45,7 +48,7 @@ def green(trial: Trial) -> Judged:
             line=trial.changes.line(test),
             remedy="make it pass by what the code does",
         )
-        for test in failing
+        for test in red
         if not passes(trial.base, test) or trial.changes.edited(test) or passes(trial.kept, test)
     ]
     if trial.goal is Goal.TEST and not any(
@@ -59,11 +62,17 @@ def green(trial: Trial) -> Judged:
                 remedy="add a test that pytest finds and runs",
             )
         )
-    verdict = Verdict.FAILED if failing or findings else Verdict.PASSED
-    words = f"{len(head.passed)} tests pass on the patch" + (
-        f"; {len(failing)} fail: {some(failing)}" if failing else ""
-    )
-    details = {"passed": len(head.passed), "failed": failing, "exit_code": head.exit_code}
-    return Judged(
-        measured("tests", verdict, words, head, details, show=bool(failing)), capped(findings), tuple(failing)
-    )
+    verdict = Verdict.FAILED if red or findings else Verdict.INCONCLUSIVE if unsure else Verdict.PASSED
+    words = f"{len(head.passed)} tests pass on the patch"
+    words += f"; {len(red)} fail: {some(red)}" if red else ""
+    words += f"; {len(flaky)} of them flaky: {some(flaky)}" if flaky else ""
+    words += "".join(f"; nobody can say whether {t} fails: {trial.repeats.unsure[t]}" for t in unsure[:3])
+    details: dict[str, Any] = {"passed": len(head.passed), "failed": red, "exit_code": head.exit_code}
+    if flaky:
+        details |= {"flaky": flaky, "notes": [f"{t} is flaky: {seen}" for t, seen in flaky.items()]}
+    return Judged(measured("tests", verdict, words, head, details, show=bool(red)), capped(findings), tuple(red))
+
+
+def failing(trial: Trial) -> list[str]:
+    """Tests that are red on the patch, and not because the base was already."""
+    return [t for t in trial.head.red if t not in trial.base.red or trial.changes.edited(t)]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from runner.model import Check, FileHunks, Finding, Goal, Verdict
@@ -18,6 +18,18 @@ from runner.steps.proof.changes import TestChanges
 from runner.steps.proof.results import Measurement, TestOutcome, TestResult
 
 MOST_FINDINGS = 10
+
+
+@dataclass(frozen=True)
+class Repeats:
+    """What came of running tests again: test → what was seen. `runs` counts the runs that it took.
+
+    `flaky` tests count neither as a regression nor as proof. On `unsure` ones nobody can say anything.
+    """
+
+    flaky: Mapping[str, str] = field(default_factory=dict)
+    unsure: Mapping[str, str] = field(default_factory=dict)
+    runs: int = 0
 
 
 @dataclass(frozen=True)
@@ -34,6 +46,7 @@ class Trial:
     kept: Measurement
     red: Measurement
     head: Measurement
+    repeats: Repeats = Repeats()
 
 
 @dataclass(frozen=True)

@@ -1,18 +1,39 @@
 """What became of a patch is known when the same one comes again."""
 
 from types import SimpleNamespace
+from typing import ClassVar
 
 import pytest
 
+from runner.errors import ForgeError
 from runner.git.diff import read_patch
 from runner.git.mirror import Mirror
 from runner.model import Base, Finding, Job, PullRequest, Report, RunStatus, Verdict
+from runner.policy.globs import Globs
 from runner.policy.schema import load_policy
 from runner.steps import memory
 from runner.store import open_store
 
 POLICY = load_policy("default")
 NUMBERS = "".join(f"{n}\n" for n in range(1, 31))
+
+
+class Others:
+    """A forge with pull requests of others: number → what each touches; None where it does not answer."""
+
+    others: ClassVar[dict | None] = {}
+
+    def open_by_others(self, repo, *, base):
+        assert (repo, base) == ("a/b", "main")
+        if self.others is None:
+            raise ForgeError("it is down")
+        return [
+            PullRequest(repo=repo, number=n, url=f"https://o/{n}", branch="b", base=base, head_sha="0")
+            for n in self.others
+        ]
+
+    def touched(self, repo, number):
+        return self.others[number]
 
 
 @pytest.fixture
@@ -22,7 +43,8 @@ def world(tmp_path, make_repo):
     mirror = Mirror(tmp_path / "mirror.git")
     mirror.ensure()
     store = open_store(f"sqlite:///{tmp_path / 'a.sqlite'}")
-    house = SimpleNamespace(store=store, mirror=lambda remote: mirror)
+    project = SimpleNamespace(tests=Globs(("tests/**",)))
+    house = SimpleNamespace(store=store, mirror=lambda remote: mirror, project=lambda run: project, forge=Others())
     start = repo.head
 
     def tree(sha):
@@ -44,7 +66,7 @@ def world(tmp_path, make_repo):
             status=status,
         )
 
-    return SimpleNamespace(house=house, repo=repo, run=run, start=start)
+    return SimpleNamespace(house=house, repo=repo, run=run, start=start, forge=house.forge)
 
 
 def known(world, run, *, number=1, policy=POLICY):
@@ -86,10 +108,50 @@ def test_only_a_no_is_remembered(world, verdict):
     assert known(world, world.run(CHANGE)) == ()
 
 
+CODE = "def total(prices):\n    result = 0\n    for price in prices:\n        result += price\n    return result\n"
+MENDED = """\
+def total(prices):
+    result = 0
+    for price in prices:
+        if price is None:  # left out
+            continue
+        result += round(price, 2)
+    return result
+"""
+ALMOST = MENDED.replace("  # left out", "").replace("    result = 0", "    result =  0")
+
+
+@pytest.mark.parametrize(("context", "verdict"), [("E: boom", Verdict.FAILED), ("E: another", Verdict.PASSED)])
+def test_almost_the_same_as_what_was_closed(world, context, verdict):
+    start = world.repo.commit({"m.py": CODE})
+    first = world.run({"m.py": MENDED, "tests/t.py": "one\n"}, on=start)
+    memory.remember_end(world.house, first, "closed", "prices are never None")
+    again = world.run({"m.py": ALMOST, "tests/t.py": "quite another test\n"}, on=start, context=context)
+    (finding,) = known(world, again)
+    assert (finding.rule, finding.verdict, finding.review) == ("memory.alike", verdict, verdict is Verdict.PASSED)
+    assert "% of the changed words) was proposed before, and a person closed it" in finding.message
+    assert "prices are never None" in finding.message
+    other = MENDED.replace("if price is None:  # left out", "if price < 0:").replace("continue", "raise ValueError")
+    assert known(world, world.run({"m.py": other}, on=start, context=context)) == ()
+
+
+def test_almost_the_same_as_what_the_gate_refused_is_another_try(world):
+    start = world.repo.commit({"m.py": CODE})
+    first = world.run({"m.py": MENDED}, on=start, verdict=Verdict.FAILED)
+    memory.remember_refusal(world.house, first, 1, first.report, POLICY)
+    assert known(world, world.run({"m.py": ALMOST}, on=start)) == ()
+
+
 def test_open_pull_requests_that_touch_the_same_lines_are_named(world):
     first = world.run(CHANGE, number=1)
     world.run({"n.txt": NUMBERS.replace("3\n", "three\n", 1), "b.txt": "c\n"}, number=2)
     world.run(CHANGE, number=3, status=RunStatus.CLOSED)
     mine = world.run({"n.txt": NUMBERS.replace("15\n", "XV\n")}, number=4)
     assert memory.neighbours(world.house, mine, mine.report) == ("https://x/1 changes the same lines of `n.txt`",)
+    world.forge.others = {7: {"n.txt": ((14, 16),)}, 8: {"n.txt": ((16, 20),)}}
+    assert [line.partition(" ")[0] for line in memory.neighbours(world.house, mine, mine.report)] == [
+        "https://x/1", "https://o/7",
+    ]  # fmt: skip
+    world.forge.others = None
+    assert len(memory.neighbours(world.house, mine, mine.report)) == 1
     assert first.id != mine.id

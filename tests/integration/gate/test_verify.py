@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from runner.model import Goal, Verdict
+from runner.policy.schema import load_policy
 from tests.integration.gate.conftest import Gate, check, no, shown
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(300)]
@@ -307,3 +308,33 @@ def test_refused_by_the_rules_starts_no_container(gate: Gate) -> None:
 class _NoEngine:
     def __getattr__(self, name: str) -> object:
         raise AssertionError(f"the engine was asked for {name}")
+
+
+def test_what_breaks_only_in_company_is_no_chance(gate: Gate) -> None:
+    """The patch leaves something behind, on which another test fails that passes alone."""
+    base = {**BASE, "stats.py": "seen = []\n\n\n" + BUGGY}
+    tests = TESTS + "\n\ndef test_untouched():\n    import stats\n\n    assert stats.seen == []\n"
+    leaving = base["stats.py"].replace(
+        "    return sum(values) / (len(values) + 1)", "    seen.append(1)\n    return sum(values) / len(values)"
+    )
+    proof = "from stats import mean\n\n\ndef test_mean():\n    assert mean([2, 4]) == 3\n"
+    report = gate({**base, "tests/test_stats.py": tests}, {"stats.py": leaving, "tests/test_proof.py": proof})
+    assert report.verdict is Verdict.FAILED
+    assert "test_untouched" in no(report)["tests.regression"]
+    assert report.evidence.tests is not None
+    assert report.evidence.tests.flaky == {}
+    (told,) = report.evidence.tests.reasons.values()
+    assert told.startswith("AssertionError at tests/test_proof.py:5: assert 2.0 == 3")
+
+
+def test_what_no_test_notices_and_no_test_needs_is_noted(gate: Gate) -> None:
+    gate.policy = load_policy("default")
+    more = FIXED.replace("best = values[0]", "best = values[0:1][0]")
+    report = gate(BASE, {"stats.py": more, "tests/test_stats.py": NEW_TEST})
+    assert report.verdict is Verdict.PASSED, no(report)
+    told = {c.name: c for c in report.checks}
+    assert told["mutants"].details["noticed"] >= 3
+    assert told["mutants"].details["notes"] == ["no test notices `1` → `2` (stats.py:6)"]
+    assert told["necessity"].details["notes"] == ["no test needs the change of this line (stats.py:6)"]
+    assert told["necessity"].summary.startswith("1 of 2 parts")
+    assert shown(report) == set()

@@ -79,6 +79,19 @@ def test_only_our_branches_are_listed(forge_hub: ForgeHub) -> None:
     assert [p.branch for p in forge.open_pulls(repo)] == ["automend/a"]
 
 
+def test_what_others_have_open_and_which_lines_they_touch(forge_hub: ForgeHub) -> None:
+    repo = forge_hub.repo()
+    forge = forge_hub.forge()
+    for number, name in enumerate(("automend/a", "feature", "other")):
+        branch(forge_hub, repo, name, b"x = %d\n" % (number + 5))
+        forge.open_pull(repo, branch=name, base="main", title=name, body="")
+    forge_hub.client("ann").get_repo(repo).get_pull(3).edit(state="closed")
+    (other,) = forge.open_by_others(repo, base="main")
+    assert (other.branch, other.number) == ("feature", 2)
+    assert forge.open_by_others(repo, base="release") == ()
+    assert forge.touched(repo, 2) == {"app.py": ((1, 1),)}
+
+
 def test_a_stop_issue(forge_hub: ForgeHub) -> None:
     repo = forge_hub.repo()
     forge = forge_hub.forge()

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 import pytest
 
 from runner import messages
-from runner.model import Goal, Job, Run, RunStatus, Usage
+from runner.model import Check, Evidence, Goal, Job, Patch, Report, Run, RunStatus, TestEvidence, Usage, Verdict
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
 
@@ -76,3 +76,23 @@ def test_the_symptom_is_the_last_exception_of_a_log():
     log = "ValueError: first\nsomething\nshop.errors.StockError: second\nINFO done\n"
     assert messages.symptom(log) == "shop.errors.StockError: second"
     assert messages.symptom("just words\nmore") == "just words"
+
+
+def test_each_proof_is_told_with_its_reason_and_notes_are_no_findings():
+    tests = TestEvidence(
+        red_to_green=("t.py::a[x|y]", "t.py::b"), reasons={"t.py::a[x|y]": "KeyError at f.py:3: 'x' @octocat"}
+    )
+    checks = (
+        Check(name="mutants", verdict=Verdict.PASSED, summary="s", details={"notes": ["no test notices `a` (f.py:1)"]}),
+        Check(name="necessity", verdict=Verdict.PASSED, summary="s", details={"notes": [f"n{n}" for n in range(30)]}),
+    )
+    report = Report(
+        verdict=Verdict.PASSED, checks=checks, patch=Patch(base_tree="1", head_tree="2"),
+        evidence=Evidence(tests=tests),
+    )  # fmt: skip
+    body = messages.body(run(), report)
+    assert "| `t.py::a[x\\|y]` | KeyError at f.py:3: 'x' &#64;octocat | passed |" in body
+    assert "| `t.py::b` |  | passed |" in body
+    assert "### Worth knowing\n\n- no test notices `a` (f.py:1)\n- n0\n" in body
+    assert "- and 11 more, in the evidence file" in body
+    assert "### Please look at" not in body

@@ -8,6 +8,7 @@ import pytest
 
 from runner.errors import ForgeError, Refused
 from runner.github.failures import Failure
+from runner.github.shapes import touched_lines
 from runner.model import Verdict
 from tests.unit.github.moody import Moody, Said
 
@@ -178,3 +179,23 @@ def test_a_revert_that_a_person_began_is_taken_over(moody: Moody) -> None:
     }
     assert moody.forge().revert_pull("o/r", 1, title="t", body="b").number == 8
     assert all(method == "GET" for method, _, _ in moody.asked)
+
+
+@pytest.mark.parametrize(
+    ("patch", "expected"),
+    [
+        ("@@ -4,3 +4,3 @@ def f\n a\n-b\n+c\n d", ((5, 5),)),
+        ("@@ -4,2 +4,3 @@\n a\n+b\n c", ((4, 5),)),
+        ("@@ -1,3 +1 @@\n-a\n-b\n c\n@@ -9 +7 @@\n-x\n+y\n\\ No newline at end of file", ((1, 1), (2, 2), (9, 9))),
+        ("@@ -0,0 +1,2 @@\n+a\n+b", ((-1, 0),)),
+        (None, ((0, 1 << 62),)),
+    ],
+)
+def test_lines_that_a_file_of_a_pull_request_touches(patch: str | None, expected: tuple[tuple[int, int], ...]) -> None:
+    assert touched_lines({"filename": "f.py", "patch": patch}) == {"f.py": expected}
+
+
+def test_a_moved_file_is_touched_where_it_was() -> None:
+    item = {"filename": "new.py", "previous_filename": "old.py", "patch": "@@ -1 +1 @@\n-a\n+b"}
+    assert touched_lines(item) == {"old.py": ((1, 1),)}
+    assert set(touched_lines({"filename": "new.py", "previous_filename": "old.py"})) == {"new.py", "old.py"}

@@ -257,3 +257,10 @@ def test_words_for_an_agent_follow_the_goal() -> None:
     assert "must fail on the code as it was" in DEFAULT.in_words(Goal.FIX)
     assert "nothing but tests" in DEFAULT.in_words(Goal.TEST)
     assert "manifests" not in DEFAULT.in_words(Goal.DEPS)
+
+
+def test_words_for_an_agent_follow_what_the_policy_blocks() -> None:
+    assert "no test needs" not in DEFAULT.in_words(Goal.FIX)
+    asking = DEFAULT.tighten({"necessity": {"unneeded": "block"}, "mutants": {"survived": "block"}})
+    assert "no test needs" in asking.in_words(Goal.FIX)
+    assert "notice a mistake" in asking.in_words(Goal.FIX)

@@ -10,7 +10,7 @@ from runner.model import FileChange, FileHunks, Finding, Goal, Patch, Verdict
 from runner.policy.globs import Globs
 from runner.policy.schema import Action, load_policy
 from runner.steps.proof.changes import TestChanges
-from runner.steps.proof.covered import coverage
+from runner.steps.proof.covered import coverage, fell, looked_twice
 from runner.steps.proof.redgreen import red_green
 from runner.steps.proof.regressions import regressions
 from runner.steps.proof.results import FileLines, Measurement, TestOutcome, TestResult
@@ -301,6 +301,25 @@ def test_no_coverage_to_compare() -> None:
     lost = coverage(trial(base=ran(lines=lines, one="passed"), head=ran(one="passed")))
     assert lost is not None
     assert lost.check.verdict is Verdict.INCONCLUSIVE
+
+
+@pytest.mark.parametrize(
+    ("base", "head", "falls"),
+    [
+        (FileLines(run=(1, 2, 3)), FileLines(run=(1, 2), missed=(3,)), True),
+        (FileLines(run=(1, 2, 3)), FileLines(run=(1, 2, 3)), False),  # the patch runs it now and then
+        (FileLines(run=(1, 2), missed=(3,)), FileLines(run=(1, 2), missed=(3,)), False),  # and so does the base
+    ],
+)
+def test_a_line_that_runs_now_and_then_is_no_fall(base: FileLines, head: FileLines, *, falls: bool) -> None:
+    first = trial(
+        base=ran(lines={"src/f.py": FileLines(run=(1, 2, 3))}, one="passed"),
+        head=ran(lines={"src/f.py": FileLines(run=(1, 2), missed=(3,))}, one="passed"),
+    )
+    assert fell(first)
+    again = looked_twice(first, ran(lines={"src/f.py": base}), ran(lines={"src/f.py": head}))
+    assert fell(again) is falls
+    assert fell(looked_twice(first, ran("broken"), ran(lines={"src/f.py": head})))
 
 
 def test_many_findings_are_capped() -> None:
