@@ -24,13 +24,14 @@ class Pytest:
 
 @dataclass(frozen=True)
 class Command:
-    """A test command of any kind. Without `junit` (a path in the workspace) only its exit code is known;
-    `coverage` is where it leaves Cobertura XML.
+    """A test command of any kind. Without `junit` (a path in the workspace, or a pattern of several) only its exit
+    code is known; `coverage` is where it leaves Cobertura XML or LCOV. `shown` is what a person would type instead.
     """
 
     line: str
     junit: str | None = None
     coverage: str | None = None
+    shown: str = ""
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,8 @@ class Project:
     image can be reused. `tests` are the globs of test files, `configuration` those of files that configure the
     tests. `native` are sources that the setup compiles; `build`, where that can be done, compiles them again in
     a workspace, offline, and leaves nothing of what was compiled before. `policy` is the repository's own `[policy]`
-    table; `own` is its whole file under the host's word. Where `test` is None, `why_no_test` says why.
+    table; `own` is its whole file under the host's word, `install_scripts` whether the host lets packages run
+    scripts of theirs while they are installed. Where `test` is None, `why_no_test` says why.
     """
 
     language: Literal["python", "node", "other"]
@@ -63,6 +65,7 @@ class Project:
     native: Globs = field(default_factory=lambda: Globs(()))
     build: str | None = None
     policy: Mapping[str, Any] = field(default_factory=dict)
+    install_scripts: bool = False
     own: RepoFile = field(default_factory=lambda: RepoFile.model_validate({}), repr=False)
 
     @property
@@ -70,4 +73,4 @@ class Project:
         """The test command as a person (or an agent) would type it in the workspace."""
         if isinstance(self.test, Pytest):
             return shlex.join(["python", "-m", "pytest", *self.test.neutral, *self.test.arguments])
-        return self.test.line if self.test is not None else "no test command is known"
+        return (self.test.shown or self.test.line) if self.test is not None else "no test command is known"

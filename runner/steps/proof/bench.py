@@ -13,7 +13,7 @@ from runner.git.trees import export, paths
 from runner.project import Command, Project, Pytest, restore
 from runner.project.steady import MODULE as STEADY_COVERAGE
 from runner.steps.proof.junit import JUnitError, read_junit
-from runner.steps.proof.lines import read_cobertura, read_coverage_json
+from runner.steps.proof.lines import read_coverage_json, read_report, together
 from runner.steps.proof.results import FileLines, Measurement, TestOutcome, TestResult
 from sandbox.api import WORKSPACE, ExecResult, Limits, OutputTooLargeError, Sandbox, Sandboxes, Spec
 
@@ -59,6 +59,8 @@ _REPORT = (
     f"{_PYTHON} cd {WORKSPACE}; /opt/env/bin/python $safe -m coverage combine -q --rcfile={_RCFILE}; "
     f"exec /opt/env/bin/python $safe -m coverage json -q --rcfile={_RCFILE} -o {_COVERAGE}"
 )
+_MOST_REPORTS = 500
+_PATTERN = "IFS=;"  # so that a pattern is expanded, and a name with spaces stays one
 # The same in every run, as far as tools let us choose: hypothesis, too, takes fixed cases and no deadline in CI.
 _STEADY = {"CI": "true", "PYTHONHASHSEED": "0"}
 
@@ -160,26 +162,23 @@ class Bench:
 
     def _command(self, box: Sandbox, test: Command, known: Mapping[str, object]) -> Measurement:
         reports = [path for path in (test.junit, test.coverage) if path]
-        if reports:  # a report that the tree itself brings is nobody's
-            box.exec(["rm", "-f", "--", *reports], timeout=_PREPARE_SECONDS)
+        for pattern in reports:  # a report that the tree itself brings is nobody's
+            box.exec(["/bin/sh", "-c", f"{_PATTERN} rm -f -- $1", "sh", pattern], timeout=_PREPARE_SECONDS)
         ran = box.exec(["/bin/sh", "-c", test.line], timeout=self.limits.wall_seconds, env=_STEADY)
         limit = self._limit(ran, got_results=False)
         if limit:
             return _ended(ran, problem=limit, limit=True)
-        lines = None
-        if test.coverage:
-            try:
-                content = box.read(test.coverage, limit=_READ_LIMIT)
-            except OutputTooLargeError:
-                content = None
-            lines = read_cobertura(content, known) if content is not None else None
+        lines = _read_lines(box, test.coverage, known) if test.coverage else None
         if test.junit is None:
             outcome = TestOutcome.PASSED if ran.exit_code == 0 else TestOutcome.FAILED
             said = "" if ran.exit_code == 0 else f"exit code {ran.exit_code}"
             return _ended(ran, tests={SUITE: TestResult(outcome=outcome, message=said)}, lines=lines)
-        tests, problem = _read_results(box, test.junit, known)
-        if tests is None:
-            return _ended(ran, problem=f"`{test.line}` ended with {ran.exit_code}: {problem}")
+        tests: dict[str, TestResult] = {}
+        for path in _files(box, test.junit):
+            found, problem = _read_results(box, path, known)
+            if found is None:
+                return _ended(ran, problem=f"`{test.line}` ended with {ran.exit_code}: {problem}")
+            tests |= {name: result for name, result in found.items() if name not in tests or result.outcome.red}
         return _ended(ran, tests=tests, problem=_disagreement(ran.exit_code, tests), lines=lines)
 
     def _limit(self, ran: ExecResult, *, got_results: bool) -> str:
@@ -200,6 +199,29 @@ def _measured(*, coverage: bool) -> str:
 def _pytest_line(test: Pytest) -> str:
     options = [*_PYTEST, *test.neutral, *test.arguments]
     return f"python -P {_measured(coverage=test.coverage)} {shlex.join(options)}"
+
+
+def _files(box: Sandbox, pattern: str) -> list[str]:
+    """The files that a pattern names; itself, where it is none or there is no such file."""
+    if not set(pattern) & set("*?["):
+        return [pattern]
+    listed = box.exec(["/bin/sh", "-c", f"{_PATTERN} ls -1d -- $1", "sh", pattern], timeout=_PREPARE_SECONDS)
+    found = [name for name in listed.stdout.decode("utf-8", "replace").splitlines() if name]
+    return found[:_MOST_REPORTS] if listed.exit_code == 0 and found else [pattern]
+
+
+def _read_lines(box: Sandbox, pattern: str, known: Mapping[str, object]) -> dict[str, FileLines] | None:
+    found = []
+    for path in _files(box, pattern):
+        try:
+            content = box.read(path, limit=_READ_LIMIT)
+        except OutputTooLargeError:
+            return None
+        lines = read_report(content, known) if content is not None else None
+        if lines is None:
+            return None
+        found.append(lines)
+    return together(found)
 
 
 def _read_results(box: Sandbox, path: str, known: Mapping[str, object]) -> tuple[dict[str, TestResult] | None, str]:

@@ -66,8 +66,37 @@ def read_coverage_json(content: bytes) -> dict[str, FileLines] | None:
         return None
 
 
-def read_cobertura(content: bytes, paths: Iterable[str]) -> dict[str, FileLines] | None:
-    """What other tools write as Cobertura XML; its file names are matched to the tree's by their end."""
+def read_report(content: bytes, paths: Iterable[str]) -> dict[str, FileLines] | None:
+    """What other tools write: Cobertura XML or LCOV. File names are matched to the tree's by their end.
+
+    None where it is neither.
+    """
+    hits = _cobertura(content) if content.lstrip()[:1] == b"<" else _lcov(content)
+    if hits is None:
+        return None
+    known = list(paths)
+    found: dict[str, FileLines] = {}
+    for name, lines in hits.items():
+        path = _in_tree(name, known)
+        if path is not None:
+            run = tuple(sorted(n for n, hit in lines.items() if hit))
+            found[path] = FileLines(run=run, missed=tuple(sorted(lines.keys() - set(run))))
+    return found
+
+
+def together(reports: Iterable[dict[str, FileLines]]) -> dict[str, FileLines]:
+    """Several reports as one: a line that ran in any of them ran."""
+    found: dict[str, FileLines] = {}
+    for report in reports:
+        for path, lines in report.items():
+            before = found.get(path, FileLines())
+            run = {*before.run, *lines.run}
+            missed = {*before.missed, *lines.missed} - run
+            found[path] = FileLines(run=tuple(sorted(run)), missed=tuple(sorted(missed)))
+    return found
+
+
+def _cobertura(content: bytes) -> dict[str, dict[int, bool]] | None:
     try:
         root = fromstring(content, forbid_dtd=False, forbid_entities=True)
         hits: dict[str, dict[int, bool]] = {}
@@ -78,14 +107,25 @@ def read_cobertura(content: bytes, paths: Iterable[str]) -> dict[str, FileLines]
                 lines[number] = lines.get(number, False) or int(line.get("hits", "0")) > 0
     except (DefusedXmlException, SyntaxError, ValueError, RecursionError):
         return None
-    known = list(paths)
-    found: dict[str, FileLines] = {}
-    for name, lines in hits.items():
-        path = _in_tree(name, known)
-        if path is not None:
-            run = tuple(sorted(n for n, hit in lines.items() if hit))
-            found[path] = FileLines(run=run, missed=tuple(sorted(lines.keys() - set(run))))
-    return found
+    return hits
+
+
+def _lcov(content: bytes) -> dict[str, dict[int, bool]] | None:
+    hits: dict[str, dict[int, bool]] = {}
+    lines: dict[int, bool] | None = None
+    for record in content.decode("utf-8", "replace").split("\n"):
+        word, _, rest = record.strip().partition(":")
+        if word == "SF":
+            lines = hits.setdefault(rest, {})
+        elif word == "DA" and lines is not None:
+            try:
+                number, count = (int(part) for part in rest.split(",")[:2])
+            except ValueError:
+                return None
+            lines[number] = lines.get(number, False) or count > 0
+        elif word == "end_of_record":
+            lines = None
+    return hits or None
 
 
 def total(lines: Mapping[str, FileLines], tests: Globs) -> Total:

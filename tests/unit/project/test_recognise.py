@@ -287,22 +287,6 @@ def test_a_wrong_file_stops_with_the_key(text: str, said: str) -> None:
     assert said in caught.value.message + caught.value.remedy
 
 
-def test_node_projects() -> None:
-    package = json.dumps({"scripts": {"test": "mocha"}})
-    found = project({"package.json": package, "package-lock.json": "{}", "lib/a.js": "", "test/a.js": ""})
-    assert (found.language, found.test) == ("node", Command("npm test"))
-    assert any("npm ci" in c for c in found.setup)
-    assert "test/a.js" in found.tests
-    assert "lib/a.js" not in found.tests
-    own = project({"package.json": json.dumps({"scripts": {"test": "node --test test/"}})})
-    assert isinstance(own.test, Command)
-    assert own.test.junit is not None
-    assert "--test-reporter=junit" in own.test.line
-    none = project({"package.json": json.dumps({"scripts": {"test": 'echo "Error: no test specified" && exit 1'}})})
-    assert none.test is None
-    assert project({"package.json": "[", "a.js": ""}).test is None
-
-
 def test_python_with_a_package_json_beside_it_is_python() -> None:
     package = json.dumps({"scripts": {"test": "jest"}})
     assert project({**PYTEST, "pyproject.toml": "", "package.json": package}).language == "python"
