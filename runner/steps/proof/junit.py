@@ -83,9 +83,14 @@ def _cases(element: Element, suites: tuple[str, ...], depth: int) -> Iterator[tu
         if child.tag == "testcase":
             yield suites, child
         elif child.tag == "testsuite":
-            # The outermost suites are the runner's, not the author's.
-            inner = suites if element.tag == "testsuites" and depth == 0 else (*suites, child.get("name", ""))
-            yield from _cases(child, inner, depth + 1)
+            runners = element.tag == "testsuites" and depth == 0 and not _is_of_node(child)
+            yield from _cases(child, suites if runners else (*suites, child.get("name", "")), depth + 1)
+
+
+def _is_of_node(suite: Element) -> bool:
+    """Whether an outermost suite is the author's, as node:test writes them; else they are the runner's."""
+    first = next(suite.iter("testcase"), None)
+    return first is not None and first.get("classname") == "test"
 
 
 def _id(case: Element, suites: tuple[str, ...], modules: dict[str, str]) -> str:

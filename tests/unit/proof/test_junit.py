@@ -71,7 +71,7 @@ def test_told_twice_the_worst_counts() -> None:
 def test_suites_within_suites_of_other_runners() -> None:
     content = (
         b'<testsuites><testsuite name="add"><testsuite name="of negatives">'
-        b'<testcase name="works" classname="test" file="test/plus.test.js"/></testsuite></testsuite></testsuites>'
+        b'<testcase name="works" classname="" file="test/plus.test.js"/></testsuite></testsuite></testsuites>'
     )
     assert list(read_junit(content, PATHS)) == ["test/plus.test.js::of negatives::works"]
 
