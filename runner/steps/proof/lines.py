@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -14,12 +13,14 @@ from defusedxml.ElementTree import fromstring
 from runner.model import FileHunks
 from runner.policy.globs import Globs
 from runner.steps.proof.results import FileLines
+from runner.steps.proof.statements import Statements, readable, statements
 
 NOT_PRODUCT = Globs(
     ("setup.py", "noxfile.py", "tasks.py", "fabfile.py", "conftest.py", "/docs/**", "/doc/**", "/examples/**",
-     "/example/**", "/benchmarks/**", "/bench/**", "/scripts/**", "/tools/**")
+     "/example/**", "/benchmarks/**", "/bench/**", "/scripts/**", "/tools/**", "*.config.*", "gulpfile.*",
+     "Gruntfile.*", ".eslintrc.*", "*.stories.*", "__mocks__/**")
 )  # fmt: skip
-"""Python files that no test is expected to run. One that tests do run counts all the same."""
+"""Files that no test is expected to run. One that tests do run counts all the same."""
 
 _PRAGMA = re.compile(rb"#\s*pragma[:\s]?\s*no\s*(cover|branch)", re.IGNORECASE)
 
@@ -151,16 +152,18 @@ def changed(
         added = {number for number, _ in file.added}
         if not added:
             continue
-        source = read(file.path) if file.path.endswith(".py") else None
+        source = read(file.path) if readable(file.path) else None
         measured = lines.get(file.path)
-        if measured is None:
-            if source is None or file.path in tests or file.path in NOT_PRODUCT or not _beside(file.path, lines):
-                continue
-            measured = FileLines(missed=tuple(_statements(source)))
+        if measured is None and (
+            source is None or file.path in tests or file.path in NOT_PRODUCT or not _beside(file.path, lines)
+        ):
+            continue
+        known = statements(source, file.path) if source is not None else Statements()
+        measured = measured or FileLines(missed=known.doing)
         if not _is_product(file.path, measured, tests):
             continue
-        first = _first_lines(source) if source is not None else {}
-        touched = {first.get(number, number) for number in added}
+        counted = {*measured.run, *measured.missed, *measured.excluded}
+        touched = {n if n in counted else known.first.get(n, n) for n in added - known.blank}
         not_run = set(measured.missed)
         if any(_PRAGMA.search(text) for _, text in file.added):
             not_run |= set(measured.excluded)
@@ -188,35 +191,3 @@ def _in_tree(name: str, paths: list[str]) -> str | None:
     name = name.replace("\\", "/")
     matching = [p for p in paths if p == name or name.endswith("/" + p) or p.endswith("/" + name)]
     return max(matching, key=lambda p: (p == name, len(p)), default=None)
-
-
-def _parsed(source: bytes) -> ast.Module | None:
-    try:
-        return ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
-
-
-def _first_lines(source: bytes) -> dict[int, int]:
-    """Line → first line of the statement that it belongs to, as coverage counts statements."""
-    module = _parsed(source)
-    first: dict[int, int] = {}
-    for node in ast.walk(module) if module is not None else ():
-        if isinstance(node, ast.stmt):
-            body = getattr(node, "body", None)
-            end = body[0].lineno - 1 if isinstance(body, list) and body else (node.end_lineno or node.lineno)
-            for number in range(node.lineno, end + 1):
-                first[number] = max(first.get(number, 0), node.lineno)
-    return first
-
-
-def _statements(source: bytes) -> list[int]:
-    """First lines of the statements that do something: no docstrings."""
-    module = _parsed(source)
-    return sorted(
-        {
-            node.lineno
-            for node in (ast.walk(module) if module is not None else ())
-            if isinstance(node, ast.stmt) and not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
-        }
-    )

@@ -131,3 +131,50 @@ def test_lcov() -> None:
 def test_several_reports_are_one() -> None:
     first, second = {"a": FileLines(run=(1,), missed=(2, 3))}, {"a": FileLines(run=(2,)), "b": FileLines(run=(1,))}
     assert together([first, second]) == {"a": FileLines(run=(1, 2), missed=(3,)), "b": FileLines(run=(1,))}
+
+
+# ── JavaScript and TypeScript ────────────────────────────────────────────────────────────────────────────────────
+
+SCRIPT = b"""// what it is for
+import { b } from './b.js';
+export function plus(
+  x: number,
+  y: number,
+): number {
+  if (x > 1) {
+    return b(
+      x,
+      y,
+    );
+  }
+
+  /* a remark */
+  return x + y;
+}
+"""
+
+
+def patch_of(path: str, *numbers: int) -> FileHunks:
+    return FileHunks(path=path, added=tuple((n, b"x") for n in numbers))
+
+
+def test_lines_of_javascript_without_code_do_not_count() -> None:
+    measured = {"src/a.ts": FileLines(run=(3, 7, 15), missed=(*range(8, 15), 16))}
+    mine = changed(measured, [patch_of("src/a.ts", 1, 11, 12, 13, 14, 15, 16)], TESTS, lambda _: SCRIPT)
+    assert (mine.lines, mine.missed) == (1, ())
+
+
+def test_the_middle_of_a_statement_counts_as_its_beginning() -> None:
+    measured = {"src/a.ts": FileLines(run=(7, 15), missed=(8,))}  # as istanbul counts
+    mine = changed(measured, [patch_of("src/a.ts", 9, 10, 15)], TESTS, lambda _: SCRIPT)
+    assert (mine.lines, mine.missed) == (2, (("src/a.ts", 8),))
+
+
+def test_a_script_that_no_test_loads_is_all_missed() -> None:
+    measured = {"src/b.js": FileLines(run=(1,))}
+    mine = changed(measured, [patch_of("src/a.ts", *range(1, 17))], TESTS, lambda _: SCRIPT)
+    assert mine.missed == tuple(("src/a.ts", number) for number in (3, 7, 8, 15))
+    types = b"export interface A {\n  a: number;\n}\nexport type B = A;\n"
+    assert changed(measured, [patch_of("src/a.ts", 1, 2, 3, 4)], TESTS, lambda _: types).lines == 0
+    none = [patch_of(path, 1) for path in ("vite.config.ts", "src/a.d.ts", "other/a.ts", "docs/a.js", "a.svg")]
+    assert changed(measured, none, TESTS, lambda _: SCRIPT).lines == 0
