@@ -11,9 +11,11 @@ from runner.project.generated import BEGIN, KEEP
 from runner.project.manifest import Manifest, Read, read_manifest
 from runner.project.model import Lint
 from runner.project.pytest_config import PytestConfig, read_pytest_config
+from runner.project.python_lock import LOCKS, constraints, pipfile
+from runner.project.python_version import make_environment, wanted_python
 from runner.project.steady import INSTALL as STEADY_COVERAGE
 
-MARKERS = ("pyproject.toml", "setup.py", "setup.cfg", "tox.ini", "pytest.ini", "uv.lock", "Pipfile")
+MARKERS = ("pyproject.toml", "setup.py", "setup.cfg", "tox.ini", "pytest.ini", "uv.lock", "Pipfile", *LOCKS)
 
 TESTS = ("**/tests/**", "/test/**", "/testing/**", "test_*.py", "*_test.py", "/tests.py", "conftest.py")
 """Test files, whatever their repository calls them."""
@@ -27,6 +29,7 @@ _COMPILED = ("*.c", "*.h", "*.cc", "*.cpp", "*.hpp", "*.pyx", "*.pxd")
 NATIVE = (*_COMPILED, "*.rs", "/Cargo.toml", "/Cargo.lock")
 
 _INSTALL = "/opt/automend/install"
+_LOCKED = "/opt/automend/locked"
 
 # uv, where the image has it, does in seconds what takes pip half a minute.
 _INSTALLER = """cat > /opt/automend/install <<'END' && chmod +x /opt/automend/install
@@ -80,6 +83,7 @@ class PythonFacts:
         self.manifest: Manifest = read_manifest(read, paths)
         self.pytest: PytestConfig = read_pytest_config(read, paths)
         self.tests = Globs((*TESTS, *_own(self.pytest)))
+        self._locked = () if "uv.lock" in paths else constraints(read, paths)
 
     @property
     def has_tests(self) -> bool:
@@ -109,7 +113,8 @@ class PythonFacts:
         folders = ["/workspace", *(["/workspace/src"] if any(p.startswith("src/") for p in self._paths) else [])]
         last = _LAST_ON_PATH.format(shlex.join(folders))
         ours = (_ONE_TEST_TIMEOUT, STEADY_COVERAGE, last, _COMPILE, KEEP)
-        return (BEGIN, "python3 -m venv /opt/env", _INSTALLER, *steps, *ours)
+        python = make_environment(wanted_python(self._read, self._paths, self.manifest.tables))
+        return (BEGIN, python, _INSTALLER, *steps, *ours)
 
     @property
     def build(self) -> str | None:
@@ -124,6 +129,7 @@ class PythonFacts:
     def key_files(self) -> dict[str, str]:
         """Files on which the environment depends."""
         names = {"pyproject.toml", "setup.py", "setup.cfg", "tox.ini", "uv.lock", "MANIFEST.in", *self.manifest.files}
+        names |= {".python-version", ".tool-versions", "Pipfile", *LOCKS}
         names |= {p for p in self._paths if p.startswith("requirements/") and p.endswith((".txt", ".in"))}
         native = Globs(NATIVE)
         names |= {p for p in self._paths if p in native} if "setup.py" in self._paths or self.manifest.tables else set()
@@ -147,10 +153,18 @@ class PythonFacts:
                 ["--frozen", "--inexact", "--no-install-project", "--no-default-groups", *groups, *extras]
             )
             return [f"command -v uv >/dev/null || {_INSTALL} uv", f"{locked} {_VERSION} uv sync -q {options}"]
-        steps = [f"{_INSTALL} -r {shlex.quote(name)}" for name in manifest.files]
-        if manifest.requirements:
-            steps.append(f"{_INSTALL} {shlex.join(manifest.requirements)}")
+        steps = [self._as_locked(f"-r {shlex.quote(name)}") for name in manifest.files]
+        wanted = (*manifest.requirements, *pipfile(self._read, self._paths))
+        if wanted:
+            steps.append(self._as_locked(shlex.join(wanted)))
+        if self._locked:
+            lines = "\n".join(self._locked)
+            steps.insert(0, f"cat > {_LOCKED} <<'END'\n{lines}\nEND")
         return steps
+
+    def _as_locked(self, what: str) -> str:
+        """Install in the locked versions; or, where this Python cannot have those, in others."""
+        return f"{_INSTALL} -c {_LOCKED} {what} || {_INSTALL} {what}" if self._locked else f"{_INSTALL} {what}"
 
     def _project(self) -> list[str]:
         manifest = self.manifest
@@ -161,7 +175,8 @@ class PythonFacts:
         what = "--no-deps -e ." if known else "-e '.[test,tests,testing]'"
         # Some setups are of a time when setuptools let more pass: they are tried again with one of then.
         again = f"{_INSTALL} wheel 'setuptools<67' && {_VERSION} {_INSTALL} --no-build-isolation {what}"
-        return [f"{_VERSION} {_INSTALL} {what} || {{ {again}; }}"]
+        locked = f"{_VERSION} {_INSTALL} -c {_LOCKED} {what} || " if self._locked else ""
+        return [f"{locked}{_VERSION} {_INSTALL} {what} || {{ {again}; }}"]
 
     def _ruff(self) -> str:
         hooks = ".pre-commit-config.yaml"
