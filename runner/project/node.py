@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Mapping
+from importlib.resources import files
 from typing import Any
 
 from runner.project.generated import BEGIN, KEEP
@@ -111,12 +112,12 @@ class NodeFacts:
         self._package: Mapping[str, Any] = package if isinstance(package, dict) else {}
         scripts = self._package.get("scripts")
         self._scripts: Mapping[str, Any] = scripts if isinstance(scripts, dict) else {}
-        self._tests = node_tests(self._scripts)
         self.problem = ""
         try:
             self._major = node_version(read, paths, self._package)
         except NoNodeError as e:
             self._major, self.problem = NEWEST_FIRST[0], str(e)
+        self._tests = node_tests(self._scripts, self._major)
 
     @property
     def script(self) -> str | None:
@@ -150,6 +151,9 @@ class NodeFacts:
             _COVER.format(**words),
             *(own if own is not None else (self._install(scripts=scripts),)),
         ]
+        if "mocha" in runners:
+            reporter = files("runner.project").joinpath("mocha-junit.cjs").read_text(encoding="utf-8")
+            steps.append(f"cat > {TOOLS}/mocha-junit.cjs <<'END'\n{reporter}END")
         if "vitest" in runners:
             steps.append(_VITEST.format(**words))
         return (*steps, _MOVE, KEEP)

@@ -25,6 +25,7 @@ JUNIT = "/tmp/automend-junit-*.xml"  # noqa: S108 - in the container, on a disk 
 COVERAGE = "/tmp/automend-coverage*/lcov.info"  # noqa: S108
 
 _DEEPEST = 8
+_FORCES_EXIT = 22
 _QUOTES = "\"'`$\\"
 _TOKEN = re.compile(r"""&&|\|\||[;|&]|\d?>+&?|<|(?:[^\s"'\\;|&<>]|\\.|"(?:[^"\\]|\\.)*"|'[^']*')+""")
 _ASSIGNMENT = re.compile(r"^[A-Za-z_]\w*=")
@@ -58,8 +59,8 @@ class NodeTests:
     runners: frozenset[Runner]
 
 
-def node_tests(scripts: Mapping[str, object]) -> NodeTests | None:
-    """The commands for `scripts.test`; None where no runner that we know is in it."""
+def node_tests(scripts: Mapping[str, object], major: int = 24) -> NodeTests | None:
+    """The commands for `scripts.test` on a major version of Node; None where no runner that we know is in it."""
     runs: list[str] = []
     before: list[str] = []
     runners: set[Runner] = set()
@@ -67,7 +68,7 @@ def node_tests(scripts: Mapping[str, object]) -> NodeTests | None:
         found = _runner(segment)
         if found is not None:
             runners.add(found[0])
-            runs.append(_measured(*found, number=len(runs) + 1))
+            runs.append(_measured(*found, number=len(runs) + 1, major=major))
         elif not runs and _does(segment):
             before.append(" ".join(segment))
     if not runs:
@@ -152,16 +153,18 @@ def _kept(words: list[str]) -> list[str]:
     return kept
 
 
-def _measured(runner: Runner, before: list[str], after: list[str], *, number: int) -> str:
+def _measured(runner: Runner, before: list[str], after: list[str], *, number: int, major: int) -> str:
     report = JUNIT.replace("*", str(number))
     folder = f"{COVERAGE.partition('*')[0]}-{number}"
     words = list(_without(after, _UNWANTED[runner]))
     if runner == "node":
         ours = ["--test-reporter=spec", "--test-reporter-destination=stdout",
-                "--test-reporter=junit", f"--test-reporter-destination={report}"]  # fmt: skip
+                "--test-reporter=junit", f"--test-reporter-destination={report}",
+                *(["--test-force-exit"] if major >= _FORCES_EXIT else [])]  # fmt: skip
         return _shell([*before, COVER, folder, "node"], ours, words)
     if runner == "mocha":
-        ours = ["--reporter", "xunit", "--reporter-options", f"output={report}", "--no-bail"]
+        # What a test leaves open (a server, a timer) must not keep us waiting for what comes no more.
+        ours = ["--reporter", f"{TOOLS}/mocha-junit.cjs", "--reporter-options", f"output={report}", "--exit"]
         return _shell([*before, COVER, folder, "mocha"], words, ours)
     if runner == "vitest":
         words = words[1:] if words[:1] in (["run"], ["watch"], ["dev"]) else words
@@ -175,8 +178,8 @@ def _measured(runner: Runner, before: list[str], after: list[str], *, number: in
         "ADD_FILE_ATTRIBUTE": "true", "REPORT_TEST_SUITE_ERRORS": "true",
     }  # fmt: skip
     env = [f"JEST_JUNIT_{name}={shlex.quote(value)}" for name, value in named.items()]
-    ours = ["--reporters=default", f"--reporters={TOOLS}/node_modules/jest-junit", "--bail=0", "--coverage",
-            "--coverageReporters=lcovonly", f"--coverageDirectory={folder}", "--coverageThreshold='{}'"]  # fmt: skip
+    ours = ["--reporters=default", f"--reporters={TOOLS}/node_modules/jest-junit", "--bail=0", "--forceExit",
+            "--coverage", "--coverageReporters=lcovonly", f"--coverageDirectory={folder}", "--coverageThreshold='{}'"]  # fmt: skip
     return _shell([*before, *env, "jest"], words, ours)
 
 

@@ -64,10 +64,10 @@ def test_an_unknown_runner_counts_by_its_exit_code_and_with_coverage() -> None:
 @pytest.mark.parametrize(
     ("script", "there", "gone"),
     [
-        ("mocha --reporter spec -b test/", ["mocha test/ --reporter xunit", "--no-bail"], ["spec", "-b "]),
+        ("mocha --reporter spec -b test/", ["mocha test/ --reporter /opt", "output=", "--exit"], ["spec", "-b "]),
         ("mocha 'test/**/*.js' | tap-out > x", ["mocha 'test/**/*.js' --reporter"], ["tap-out", "> x"]),
         ("NODE_ENV=test mocha", ["NODE_ENV=test /opt/automend/node-tools/cover"], []),
-        ("cross-env A=b nyc --reporter=html mocha -R dot t", ["A=b ", "mocha t --reporter xunit"], ["nyc", "dot"]),
+        ("cross-env A=b nyc --reporter=html mocha -R dot t", ["A=b ", "mocha t --reporter /opt"], ["nyc", "dot"]),
         ("node --import tsx node_modules/mocha/bin/_mocha", ['NODE_OPTIONS="--import tsx"', " mocha --rep"], []),
         ("node --test test/", ["--test-reporter=junit", " --test test/"], []),
         ("c8 node --import tsx --test --watch", ["node --test-reporter", " --import tsx --test"], ["--watch", " c8 "]),
