@@ -176,7 +176,7 @@ class RepoConfig(Section):
     )
     install_scripts: bool | None = Field(
         None,
-        description="Let npm packages run their lifecycle scripts when they are installed; by default they do not.",
+        description="Whether npm packages may run scripts of their own when they are installed; by default not.",
     )
     lint: str | None = Field(None, description="A lint command, offline.")
     tests: tuple[str, ...] | None = Field(None, description="Globs of test files and test configuration.")

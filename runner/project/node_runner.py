@@ -178,8 +178,10 @@ def _measured(runner: Runner, before: list[str], after: list[str], *, number: in
         "ADD_FILE_ATTRIBUTE": "true", "REPORT_TEST_SUITE_ERRORS": "true",
     }  # fmt: skip
     env = [f"JEST_JUNIT_{name}={shlex.quote(value)}" for name, value in named.items()]
-    ours = ["--reporters=default", f"--reporters={TOOLS}/node_modules/jest-junit", "--bail=0", "--forceExit",
-            "--coverage", "--coverageReporters=lcovonly", f"--coverageDirectory={folder}", "--coverageThreshold='{}'"]  # fmt: skip
+    ours = [
+        "--reporters=default", f"--reporters={TOOLS}/node_modules/jest-junit", "--bail=0", "--forceExit", "--coverage",
+        "--coverageReporters=lcovonly", f"--coverageDirectory={folder}", "--coverageThreshold='{}'",
+    ]  # fmt: skip
     return _shell([*before, *env, "jest"], words, ours)
 
 

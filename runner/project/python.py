@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Collection
+from functools import cached_property
+from itertools import islice
 
 from runner.policy.globs import Globs
 from runner.project.generated import BEGIN, KEEP
@@ -24,6 +26,11 @@ CONFIGURATION = (
     "/pytest.ini", "/.pytest.ini", "/pytest.toml", "/.pytest.toml", "/tox.ini", "/setup.cfg", "/pyproject.toml",
     ".coveragerc",
 )  # fmt: skip
+
+_UNITTEST = ("test*.py", "*_test.py")
+_UNITTEST_ONLY = re.compile(r"(^|/)test(?!_)[^/]*\.py$")
+_IMPORTS_UNITTEST = re.compile(rb"^\s*(?:import|from)\s+unittest\b", re.MULTILINE)
+_MOST_READ = 200
 
 _COMPILED = ("*.c", "*.h", "*.cc", "*.cpp", "*.hpp", "*.pyx", "*.pxd")
 NATIVE = (*_COMPILED, "*.rs", "/Cargo.toml", "/Cargo.lock")
@@ -82,14 +89,22 @@ class PythonFacts:
         self._paths = paths
         self.manifest: Manifest = read_manifest(read, paths)
         self.pytest: PytestConfig = read_pytest_config(read, paths)
-        self.tests = Globs((*TESTS, *_own(self.pytest)))
+        self.tests = Globs((*TESTS, *_own(self.pytest), *(_UNITTEST if self._by_unittest else ())))
         self._locked = () if "uv.lock" in paths else constraints(read, paths)
 
     @property
     def has_tests(self) -> bool:
         """Whether pytest would find something."""
-        modules = Globs(self.pytest.files or ("test_*.py", "*_test.py"))
+        modules = Globs(self.pytest.files or (_UNITTEST if self._by_unittest else ("test_*.py", "*_test.py")))
         return self.pytest.doctests or any(p.endswith(".py") and p in modules for p in self._paths)
+
+    @cached_property
+    def _by_unittest(self) -> bool:
+        """Whether tests are named as unittest finds them and pytest would not: any `test*.py`."""
+        if self.pytest.files:
+            return False
+        named = (p for p in self._paths if _UNITTEST_ONLY.search(p))
+        return any(_IMPORTS_UNITTEST.search(self._read(path) or b"") for path in islice(named, _MOST_READ))
 
     @property
     def neutral(self) -> tuple[str, ...]:
@@ -97,7 +112,8 @@ class PythonFacts:
         needed = [*self.manifest.requirements, *(self._text(name) for name in self.manifest.files)]
         shuffled = any("pytest-randomly" in words for words in needed)
         configured = any(word.startswith("--randomly") for word in self.pytest.addopts)
-        return (*self.pytest.neutral, *(("-p", "no:randomly") if shuffled and not configured else ()))
+        found = ("-o", f"python_files={' '.join(_UNITTEST)}") if self._by_unittest else ()
+        return (*self.pytest.neutral, *found, *(("-p", "no:randomly") if shuffled and not configured else ()))
 
     def setup(self, own: tuple[str, ...] | None, lint: Lint | None) -> tuple[str, ...]:
         """Shell commands for the environment; `own` are the repository's, in place of what we would have found."""

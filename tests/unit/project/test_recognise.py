@@ -287,6 +287,16 @@ def test_a_wrong_file_stops_with_the_key(text: str, said: str) -> None:
     assert said in caught.value.message + caught.value.remedy
 
 
+def test_modules_that_only_unittest_would_find() -> None:
+    case = "import unittest\n\n\nclass T(unittest.TestCase):\n    def testIt(self):\n        pass\n"
+    found = project({"a.py": "", "suite/testing_a.py": "x = 1\n", "suite/testa.py": case})
+    assert found.test == Pytest(neutral=("-o", "python_files=test*.py *_test.py"))
+    assert "suite/testa.py" in found.tests
+    assert project({"a.py": "", "testbed.py": "x = 1\n"}).test is None
+    configured = project({"a.py": "", "pytest.ini": "[pytest]\npython_files = check_*.py\n", "testa.py": case})
+    assert configured.test is None
+
+
 def test_python_with_a_package_json_beside_it_is_python() -> None:
     package = json.dumps({"scripts": {"test": "jest"}})
     assert project({**PYTEST, "pyproject.toml": "", "package.json": package}).language == "python"
