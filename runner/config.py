@@ -180,6 +180,11 @@ class RepoConfig(Section):
     )
     lint: str | None = Field(None, description="A lint command, offline.")
     tests: tuple[str, ...] | None = Field(None, description="Globs of test files and test configuration.")
+    build_secrets: dict[str, Path] | None = Field(
+        None,
+        description="Files with credentials for private packages: where package clients look for each in their HOME "
+        '(`".netrc"`, `".npmrc"`), and where it is on the host.',
+    )
     deploy: DeployConfig | None = Field(None, description="How a merge goes live.")
     health: ProbeConfig | None = Field(None, description="How production is read.")
 

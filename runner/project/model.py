@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 from runner.policy.globs import Globs
@@ -51,7 +52,8 @@ class Project:
     tests. `native` are sources that the setup compiles; `build`, where that can be done, compiles them again in
     a workspace, offline, and leaves nothing of what was compiled before. `policy` is the repository's own `[policy]`
     table; `own` is its whole file under the host's word, `install_scripts` whether the host lets packages run
-    scripts of theirs while they are installed. Where `test` is None, `why_no_test` says why.
+    scripts of theirs while they are installed, `build_secrets` the host's files (place in HOME → file) for package
+    clients; a tree that is not the base never has those. Where `test` is None, `why_no_test` says why.
     """
 
     language: Literal["python", "node", "other"]
@@ -66,6 +68,7 @@ class Project:
     build: str | None = None
     policy: Mapping[str, Any] = field(default_factory=dict)
     install_scripts: bool = False
+    build_secrets: Mapping[str, Path] = field(default_factory=dict, repr=False)
     own: RepoFile = field(default_factory=lambda: RepoFile.model_validate({}), repr=False)
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Collection
+from dataclasses import replace
 from typing import Literal
 
 from runner.config import RepoConfig
@@ -33,11 +34,12 @@ def recognise(read: Read, paths: Collection[str], host: RepoConfig) -> Project:
     """
     paths = frozenset(paths)
     own = read_file(read(NAME) if NAME in paths else None, host)
-    return _recognised(own, read, paths, scripts=bool(host.install_scripts))
+    found = _recognised(own, read, paths, scripts=bool(host.install_scripts))
+    return replace(found, build_secrets=host.build_secrets or {})
 
 
 def for_tree(project: Project, read: Read, paths: Collection[str]) -> Project:
-    """The same project with the manifests of another tree, under what its *base* says of itself."""
+    """The same project with the manifests of another tree, under what its *base* says of itself; without secrets."""
     return _recognised(project.own, read, frozenset(paths), scripts=project.install_scripts)
 
 
