@@ -27,12 +27,14 @@ class Pytest:
 class Command:
     """A test command of any kind. Without `junit` (a path in the workspace, or a pattern of several) only its exit
     code is known; `coverage` is where it leaves Cobertura XML or LCOV. `shown` is what a person would type instead.
+    Where it `selects`, files that follow it as words are the only ones that it runs.
     """
 
     line: str
     junit: str | None = None
     coverage: str | None = None
     shown: str = ""
+    selects: bool = False
 
 
 @dataclass(frozen=True)

@@ -130,7 +130,8 @@ class NodeFacts:
         shown = f"{self._manager} test"
         if self._tests is None:
             return Command(covered(shown), coverage=COVERAGE, shown=shown)
-        return Command(self._tests.line, junit=JUNIT, coverage=COVERAGE, shown=shown)
+        tests = self._tests
+        return Command(tests.line, junit=JUNIT, coverage=COVERAGE, shown=shown, selects=tests.selects)
 
     def setup(self, own: tuple[str, ...] | None, *, scripts: bool) -> tuple[str, ...]:
         """Shell commands for the environment.

@@ -53,21 +53,24 @@ _UNWANTED: Mapping[Runner, Mapping[str, bool]] = {
 
 @dataclass(frozen=True)
 class NodeTests:
-    """How a project's tests are run, and by which runners."""
+    """How a project's tests are run, and by which runners. Where the command `selects`, files may follow it."""
 
     line: str
     runners: frozenset[Runner]
+    selects: bool = False
 
 
 def node_tests(scripts: Mapping[str, object], major: int = 24) -> NodeTests | None:
     """The commands for `scripts.test` on a major version of Node; None where no runner that we know is in it."""
     runs: list[str] = []
     before: list[str] = []
+    selects = True
     runners: set[Runner] = set()
     for segment in _segments("test", scripts, 0):
         found = _runner(segment)
         if found is not None:
             runners.add(found[0])
+            selects = _selects(found[0], found[2])
             runs.append(_measured(*found, number=len(runs) + 1, major=major))
         elif not runs and _does(segment):
             before.append(" ".join(segment))
@@ -77,7 +80,13 @@ def node_tests(scripts: Mapping[str, object], major: int = 24) -> NodeTests | No
     if len(runs) > 1:  # each of them, also where one before it failed
         runs = [*(f"{run} || failed=1" for run in runs), '[ -z "$failed" ]']
         return NodeTests(" && ".join([path, *before, "{ " + "; ".join(runs) + "; }"]), frozenset(runners))
-    return NodeTests(" && ".join([path, *before, *runs]), frozenset(runners))
+    return NodeTests(" && ".join([path, *before, *runs]), frozenset(runners), selects)
+
+
+def _selects(runner: Runner, words: list[str]) -> bool:
+    """Whether a runner takes files as a choice among its tests, and its author has chosen none."""
+    options = all(word.startswith("-") and "=" in word for word in words if word != "run")
+    return runner in {"vitest", "jest"} and options
 
 
 def covered(line: str) -> str:
@@ -171,7 +180,8 @@ def _measured(runner: Runner, before: list[str], after: list[str], *, number: in
         zero = [f"--coverage.thresholds.{what}=0" for what in ("lines", "functions", "branches", "statements")]
         ours = ["--reporter=default", "--reporter=junit", f"--outputFile.junit={report}", "--bail=0",
                 "--coverage.enabled", "--coverage.provider=v8", "--coverage.reporter=lcovonly",
-                f"--coverage.reportsDirectory={folder}", "--coverage.reportOnFailure", *zero]  # fmt: skip
+                f"--coverage.reportsDirectory={folder}", "--coverage.reportOnFailure",
+                "--passWithNoTests=true", *zero]  # fmt: skip
         return _shell([*before, "vitest", "run"], words, ours)
     named = {
         "OUTPUT_FILE": report, "CLASSNAME": "", "TITLE": "{classname} > {title}", "ANCESTOR_SEPARATOR": " > ",
@@ -181,6 +191,7 @@ def _measured(runner: Runner, before: list[str], after: list[str], *, number: in
     ours = [
         "--reporters=default", f"--reporters={TOOLS}/node_modules/jest-junit", "--bail=0", "--forceExit", "--coverage",
         "--coverageReporters=lcovonly", f"--coverageDirectory={folder}", "--coverageThreshold='{}'",
+        "--passWithNoTests=true",
     ]  # fmt: skip
     return _shell([*before, *env, "jest"], words, ours)
 

@@ -107,7 +107,7 @@ class Bench:
             if isinstance(test, Pytest):
                 return self._pytest(box, test, known, only=only, coverage=coverage and test.coverage)
             if isinstance(test, Command):
-                return self._command(box, test, known)
+                return self._command(box, test, known, only=only if test.selects else ())
         raise ValueError("there is nothing to run: the project has no test command")
 
     @contextmanager
@@ -160,11 +160,14 @@ class Bench:
             return None
         return read_coverage_json(content) if content is not None else None
 
-    def _command(self, box: Sandbox, test: Command, known: Mapping[str, object]) -> Measurement:
+    def _command(
+        self, box: Sandbox, test: Command, known: Mapping[str, object], *, only: tuple[str, ...]
+    ) -> Measurement:
         reports = [path for path in (test.junit, test.coverage) if path]
         for pattern in reports:  # a report that the tree itself brings is nobody's
             box.exec(["/bin/sh", "-c", f"{_PATTERN} rm -f -- $1", "sh", pattern], timeout=_PREPARE_SECONDS)
-        ran = box.exec(["/bin/sh", "-c", test.line], timeout=self.limits.wall_seconds, env=_STEADY)
+        line = f"{test.line} {shlex.join(only)}" if only else test.line
+        ran = box.exec(["/bin/sh", "-c", line], timeout=self.limits.wall_seconds, env=_STEADY)
         limit = self._limit(ran, got_results=False)
         if limit:
             return _ended(ran, problem=limit, limit=True)

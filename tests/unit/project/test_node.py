@@ -88,6 +88,17 @@ def test_runners_are_made_to_tell_what_they_did(script: str, there: list[str], g
     subprocess.run(["/bin/sh", "-n"], input=line, text=True, check=True)
 
 
+@pytest.mark.parametrize(
+    ("script", "selects"),
+    [("vitest", True), ("vitest run --root=x", True), ("jest --ci=true", True), ("vitest run src", False),
+     ("jest --config x", False), ("mocha", False), ("node --test", False), ("mocha && vitest", False)],
+)  # fmt: skip
+def test_which_runners_can_be_given_files(script: str, selects: bool) -> None:
+    found = node_tests({"test": script})
+    assert found is not None
+    assert found.selects is selects
+
+
 def test_scripts_that_run_scripts() -> None:
     line = command(
         "npm run lint && npm run -s unit", lint="eslint .", unit="mocha u", pretest="npm run build", build="b"
