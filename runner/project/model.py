@@ -27,7 +27,8 @@ class Pytest:
 class Command:
     """A test command of any kind. Without `junit` (a path in the workspace, or a pattern of several) only its exit
     code is known; `coverage` is where it leaves Cobertura XML or LCOV. `shown` is what a person would type instead.
-    Where it `selects`, files that follow it as words are the only ones that it runs.
+    Where it `selects`, files that follow it as words are the only ones that it runs; `quick` is the same command
+    without coverage, for runs that do not ask for it.
     """
 
     line: str
@@ -35,6 +36,7 @@ class Command:
     coverage: str | None = None
     shown: str = ""
     selects: bool = False
+    quick: str = ""
 
 
 @dataclass(frozen=True)

@@ -129,9 +129,11 @@ class NodeFacts:
         """The test command: with results by test where its runner is known, else by its exit code."""
         shown = f"{self._manager} test"
         if self._tests is None:
-            return Command(covered(shown), coverage=COVERAGE, shown=shown)
+            return Command(covered(shown), coverage=COVERAGE, shown=shown, quick=shown)
         tests = self._tests
-        return Command(tests.line, junit=JUNIT, coverage=COVERAGE, shown=shown, selects=tests.selects)
+        return Command(
+            tests.line, junit=JUNIT, coverage=COVERAGE, shown=shown, selects=tests.selects, quick=tests.quick
+        )
 
     def setup(self, own: tuple[str, ...] | None, *, scripts: bool) -> tuple[str, ...]:
         """Shell commands for the environment.

@@ -53,34 +53,41 @@ _UNWANTED: Mapping[Runner, Mapping[str, bool]] = {
 
 @dataclass(frozen=True)
 class NodeTests:
-    """How a project's tests are run, and by which runners. Where the command `selects`, files may follow it."""
+    """How a project's tests are run, and by which runners; `quick` is without coverage. Where the command `selects`,
+    files may follow it.
+    """
 
     line: str
+    quick: str
     runners: frozenset[Runner]
     selects: bool = False
 
 
 def node_tests(scripts: Mapping[str, object], major: int = 24) -> NodeTests | None:
     """The commands for `scripts.test` on a major version of Node; None where no runner that we know is in it."""
-    runs: list[str] = []
+    found: list[tuple[Runner, list[str], list[str]]] = []
     before: list[str] = []
-    selects = True
-    runners: set[Runner] = set()
     for segment in _segments("test", scripts, 0):
-        found = _runner(segment)
-        if found is not None:
-            runners.add(found[0])
-            selects = _selects(found[0], found[2])
-            runs.append(_measured(*found, number=len(runs) + 1, major=major))
-        elif not runs and _does(segment):
+        runner = _runner(segment)
+        if runner is not None:
+            found.append(runner)
+        elif not found and _does(segment):
             before.append(" ".join(segment))
-    if not runs:
+    if not found:
         return None
-    path = 'export PATH="$PWD/node_modules/.bin:$PATH"'
+    return NodeTests(
+        line=_line(before, found, major, cover=True),
+        quick=_line(before, found, major, cover=False),
+        runners=frozenset(runner for runner, _, _ in found),
+        selects=len(found) == 1 and _selects(found[0][0], found[0][2]),
+    )
+
+
+def _line(before: list[str], found: list[tuple[Runner, list[str], list[str]]], major: int, *, cover: bool) -> str:
+    runs = [_measured(*one, number=number, major=major, cover=cover) for number, one in enumerate(found, 1)]
     if len(runs) > 1:  # each of them, also where one before it failed
-        runs = [*(f"{run} || failed=1" for run in runs), '[ -z "$failed" ]']
-        return NodeTests(" && ".join([path, *before, "{ " + "; ".join(runs) + "; }"]), frozenset(runners))
-    return NodeTests(" && ".join([path, *before, *runs]), frozenset(runners), selects)
+        runs = ["{ " + "; ".join([*(f"{run} || failed=1" for run in runs), '[ -z "$failed" ]']) + "; }"]
+    return " && ".join(['export PATH="$PWD/node_modules/.bin:$PATH"', *before, *runs])
 
 
 def _selects(runner: Runner, words: list[str]) -> bool:
@@ -162,36 +169,37 @@ def _kept(words: list[str]) -> list[str]:
     return kept
 
 
-def _measured(runner: Runner, before: list[str], after: list[str], *, number: int, major: int) -> str:
+def _measured(runner: Runner, before: list[str], after: list[str], *, number: int, major: int, cover: bool) -> str:
     report = JUNIT.replace("*", str(number))
     folder = f"{COVERAGE.partition('*')[0]}-{number}"
     words = list(_without(after, _UNWANTED[runner]))
+    under = [COVER, folder] if cover else []
     if runner == "node":
         ours = ["--test-reporter=spec", "--test-reporter-destination=stdout",
                 "--test-reporter=junit", f"--test-reporter-destination={report}",
                 *(["--test-force-exit"] if major >= _FORCES_EXIT else [])]  # fmt: skip
-        return _shell([*before, COVER, folder, "node"], ours, words)
+        return _shell([*before, *under, "node"], ours, words)
     if runner == "mocha":
         # What a test leaves open (a server, a timer) must not keep us waiting for what comes no more.
         ours = ["--reporter", f"{TOOLS}/mocha-junit.cjs", "--reporter-options", f"output={report}", "--exit"]
-        return _shell([*before, COVER, folder, "mocha"], words, ours)
+        return _shell([*before, *under, "mocha"], words, ours)
     if runner == "vitest":
         words = words[1:] if words[:1] in (["run"], ["watch"], ["dev"]) else words
         zero = [f"--coverage.thresholds.{what}=0" for what in ("lines", "functions", "branches", "statements")]
+        measuring = ["--coverage.enabled=true", "--coverage.provider=v8", "--coverage.reporter=lcovonly",
+                     f"--coverage.reportsDirectory={folder}", "--coverage.reportOnFailure=true", *zero]  # fmt: skip
         ours = ["--reporter=default", "--reporter=junit", f"--outputFile.junit={report}", "--bail=0",
-                "--coverage.enabled", "--coverage.provider=v8", "--coverage.reporter=lcovonly",
-                f"--coverage.reportsDirectory={folder}", "--coverage.reportOnFailure",
-                "--passWithNoTests=true", *zero]  # fmt: skip
+                *(measuring if cover else ["--coverage.enabled=false"]), "--passWithNoTests=true"]  # fmt: skip
         return _shell([*before, "vitest", "run"], words, ours)
     named = {
         "OUTPUT_FILE": report, "CLASSNAME": "", "TITLE": "{classname} > {title}", "ANCESTOR_SEPARATOR": " > ",
         "ADD_FILE_ATTRIBUTE": "true", "REPORT_TEST_SUITE_ERRORS": "true",
     }  # fmt: skip
     env = [f"JEST_JUNIT_{name}={shlex.quote(value)}" for name, value in named.items()]
+    measuring = ["--coverage=true", "--coverageReporters=lcovonly", f"--coverageDirectory={folder}"]
     ours = [
-        "--reporters=default", f"--reporters={TOOLS}/node_modules/jest-junit", "--bail=0", "--forceExit", "--coverage",
-        "--coverageReporters=lcovonly", f"--coverageDirectory={folder}", "--coverageThreshold='{}'",
-        "--passWithNoTests=true",
+        "--reporters=default", f"--reporters={TOOLS}/node_modules/jest-junit", "--bail=0", "--forceExit",
+        *(measuring if cover else ["--coverage=false"]), "--coverageThreshold='{}'", "--passWithNoTests=true",
     ]  # fmt: skip
     return _shell([*before, *env, "jest"], words, ours)
 

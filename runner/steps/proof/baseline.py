@@ -16,7 +16,7 @@ from runner.steps.proof.results import Measurement
 
 log = logging.getLogger(__name__)
 
-FORMAT = 2
+FORMAT = 3
 """Counts changes in how suites are measured; what was kept by an older way is then not used again."""
 
 

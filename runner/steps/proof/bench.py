@@ -107,7 +107,7 @@ class Bench:
             if isinstance(test, Pytest):
                 return self._pytest(box, test, known, only=only, coverage=coverage and test.coverage)
             if isinstance(test, Command):
-                return self._command(box, test, known, only=only if test.selects else ())
+                return self._command(box, test, known, only=only if test.selects else (), coverage=coverage)
         raise ValueError("there is nothing to run: the project has no test command")
 
     @contextmanager
@@ -161,17 +161,18 @@ class Bench:
         return read_coverage_json(content) if content is not None else None
 
     def _command(
-        self, box: Sandbox, test: Command, known: Mapping[str, object], *, only: tuple[str, ...]
+        self, box: Sandbox, test: Command, known: Mapping[str, object], *, only: tuple[str, ...], coverage: bool
     ) -> Measurement:
         reports = [path for path in (test.junit, test.coverage) if path]
         for pattern in reports:  # a report that the tree itself brings is nobody's
             box.exec(["/bin/sh", "-c", f"{_PATTERN} rm -f -- $1", "sh", pattern], timeout=_PREPARE_SECONDS)
-        line = f"{test.line} {shlex.join(only)}" if only else test.line
+        line = test.line if coverage or not test.quick else test.quick
+        line = f"{line} {shlex.join(only)}" if only else line
         ran = box.exec(["/bin/sh", "-c", line], timeout=self.limits.wall_seconds, env=_STEADY)
         limit = self._limit(ran, got_results=False)
         if limit:
             return _ended(ran, problem=limit, limit=True)
-        lines = _read_lines(box, test.coverage, known) if test.coverage else None
+        lines = _read_lines(box, test.coverage, known) if test.coverage and coverage else None
         if test.junit is None:
             outcome = TestOutcome.PASSED if ran.exit_code == 0 else TestOutcome.FAILED
             said = "" if ran.exit_code == 0 else f"exit code {ran.exit_code}"

@@ -99,6 +99,15 @@ def test_which_runners_can_be_given_files(script: str, selects: bool) -> None:
     assert found.selects is selects
 
 
+@pytest.mark.parametrize("script", ["mocha t", "vitest", "jest", "node --test"])
+def test_runs_that_measure_no_coverage_are_the_same_else(script: str) -> None:
+    found = node_tests({"test": script})
+    assert found is not None
+    assert "automend-coverage-1" in found.line
+    assert "automend-coverage" not in found.quick
+    assert "automend-junit-1.xml" in found.quick
+
+
 def test_scripts_that_run_scripts() -> None:
     line = command(
         "npm run lint && npm run -s unit", lint="eslint .", unit="mocha u", pretest="npm run build", build="b"
