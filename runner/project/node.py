@@ -43,9 +43,13 @@ _PNPM = {"5": "pnpm@7", "6": "pnpm@8", "9": "pnpm@10"}  # by the major version o
 _YARN = {"4": "@yarnpkg/cli-dist@2", "5": "@yarnpkg/cli-dist@3", "6": "@yarnpkg/cli-dist@3"}
 _QUIET = "--no-audit --no-fund --loglevel=error"
 
+# Node and the tools are today's, also where the project's packages are to be those of another day.
+_TODAY = "unset UV_EXCLUDE_NEWER PIP_UPLOADED_PRIOR_TO npm_config_before"
 # Node is on PyPI as the wheel that carries the official program with npm; other versions then come by that npm.
 # An image that brings the wanted version itself keeps it. The tools run on `tool`, whatever the project runs on.
-_NODE = """set -e; wanted={major}; mkdir -p /opt/env/bin {tools}
+_NODE = (
+    _TODAY
+    + """; set -e; wanted={major}; mkdir -p /opt/env/bin {tools}
 there=$(node -p 'process.versions.node.split(".")[0]' 2>/dev/null || true)
 if [ "$there" = $wanted ] && command -v npm >/dev/null; then tool=$(command -v node)
 else
@@ -65,6 +69,7 @@ else
   fi
 fi
 ln -sf $tool {tools}/node"""
+)
 
 _COVER = """cat > {tools}/cover <<'END' && chmod +x {tools}/cover
 #!/bin/sh
@@ -75,12 +80,16 @@ END
 echo '{{}}' > {tools}/c8.json"""
 
 # The provider must be of the version of the project's own Vitest, and see that one.
-_VITEST = """if [ -d node_modules/vitest ] && [ ! -e node_modules/@vitest/coverage-v8 ]; then set -e
+_VITEST = (
+    _TODAY
+    + """
+if [ -d node_modules/vitest ] && [ ! -e node_modules/@vitest/coverage-v8 ]; then set -e
 v=$(node -p 'require("./node_modules/vitest/package.json").version')
 (cd / && npm install {quiet} --ignore-scripts --legacy-peer-deps --prefix {tools}/vitest "@vitest/coverage-v8@$v")
 ln -sfn /opt/env/modules/node_modules/vitest {tools}/vitest/node_modules/vitest
 mkdir -p node_modules/@vitest && ln -s {tools}/vitest/node_modules/@vitest/coverage-v8 node_modules/@vitest/
 fi"""
+)
 
 # Links to packages of the repository itself must lead into the workspace; all others stay as they are.
 _MOVE = """find . -name node_modules -type d -prune -not -path './.git/*' > /opt/automend/modules
@@ -150,7 +159,7 @@ class NodeFacts:
         steps = [
             BEGIN,
             _NODE.format(major=self._major, drop=drop, **words),
-            f"cd / && npm install {_QUIET} --ignore-scripts --prefix {TOOLS} {' '.join(tools)}",
+            f"{_TODAY}; cd / && npm install {_QUIET} --ignore-scripts --prefix {TOOLS} {' '.join(tools)}",
             _COVER.format(**words),
             *(own if own is not None else (self._install(scripts=scripts),)),
         ]
