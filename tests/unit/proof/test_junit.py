@@ -118,8 +118,8 @@ VITEST = """<testsuites tests="2"><testsuite name="src/a/test.ts" tests="1">
   <testsuite name="src/b/test.ts" tests="1" failures="1"><testcase classname="src/b/test.ts" name="src/b/test.ts">
     <failure message="Cannot find module './gone'"/></testcase></testsuite></testsuites>"""
 JEST = """<testsuites tests="2" failures="1" errors="1"><testsuite name="outer" tests="2">
-    <testcase classname="" name="outer &gt; adds" file="test/a.spec.js"/>
-    <testcase classname="" name=" &gt; top" file="test/a.spec.js"><failure>Error: expected 1
+    <testcase classname="suite" name="outer &gt; adds" file="test/a.spec.js"/>
+    <testcase classname="suite" name=" &gt; top" file="test/a.spec.js"><failure>Error: expected 1
     at x</failure></testcase></testsuite>
   <testsuite name="test/b.spec.js" errors="1" tests="0">
     <testcase classname="Test suite failed to run" name="test/b.spec.js" file="test/b.spec.js"><error>
