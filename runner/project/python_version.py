@@ -21,7 +21,7 @@ _CARET = re.compile(r"[\^~](\d+)(?:\.(\d+))?(?:\.\d+)*")
 PLACE = "/opt/python"
 
 _MAKE = """set -e; export UV_PYTHON_INSTALL_DIR={place} UV_PYTHON_DOWNLOADS=manual
-find() {{ uv python find -q --no-project --system "$1" 2>/dev/null; }}
+find() {{ uv python find --no-project --system "$1" 2>/dev/null; }}
 if command -v uv >/dev/null; then
   python={finds} || {{
     timeout 300 uv python install -q {first} >/dev/null 2>&1 || true

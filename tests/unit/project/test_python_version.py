@@ -45,7 +45,7 @@ def run(wanted: Wanted, tmp_path, *, there: str) -> subprocess.CompletedProcess[
     python.write_text(f'#!/bin/sh\necho "made by {there}: $*"\n')
     uv.write_text(
         "#!/bin/sh\n"
-        f'case "$*" in "python find"*" {there}"|"python find"*" >=3"*) echo {python};;\n'
+        f'case "$*" in "python find --no"*" {there}"|"python find --no"*" >=3"*) echo {python};;\n'
         f'"python list"*) echo "cpython-{there}.2  {python}";; *) exit 2;; esac\n'
     )
     python.chmod(0o755)
