@@ -215,10 +215,11 @@ def _without(words: list[str], unwanted: Mapping[str, bool]) -> Iterator[str]:
             skip = False
             continue
         name, equals, _ = word.partition("=")
-        if name not in unwanted and not name.startswith(("--coverage", "--coverage.")):
+        valued = name.startswith("--coverage") and name not in unwanted  # `--coverage.provider v8`
+        if name not in unwanted and not valued:
             yield word
-        elif not equals and unwanted.get(name, False) and at + 1 < len(words):
-            skip = True
+        elif not equals and (valued or unwanted[name]):
+            skip = not words[at + 1 : at + 2] or not words[at + 1].startswith("-")
 
 
 def _does(words: list[str]) -> bool:

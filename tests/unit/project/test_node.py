@@ -74,6 +74,7 @@ def test_an_unknown_runner_counts_by_its_exit_code_and_with_coverage() -> None:
         ("vitest", ["vitest run --reporter=default", "--coverage.provider=v8"], ["watch"]),
         ("vitest run --coverage --reporter dot src", ["vitest run src --reporter=default"], ["dot", "--coverage "]),
         ("jest --watchAll --coverage --bail unit", ["jest unit --reporters=default", "jest-junit"], ["watchAll"]),
+        ("vitest --coverage.provider v8 a --coverage.all --ui b", ["vitest run a b --rep"], ["v8 a", "--coverage.all"]),
         ("npx jest --reporters a --config x.js", ["jest --config x.js --reporters=default"], ["npx", " a "]),
         ("eslint . && mocha", ["mocha"], ["eslint"]),
         ("tsc -p . && mocha dist", ["tsc -p . && ", "mocha dist"], []),
