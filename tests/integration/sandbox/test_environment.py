@@ -70,7 +70,7 @@ def test_an_environment_is_built_once_and_runs_offline(sandboxes: DockerSandboxe
 
 def test_secrets_are_for_the_build_alone_and_not_told(sandboxes: DockerSandboxes, recipe: Make) -> None:
     told: list[str] = []
-    credentials = {".netrc": b"machine here login me password " + b"sesame" * 3}
+    credentials = {".netrc": b"machine here login me password " + b"sesame" * 3 + b"\n"}
     wanted = recipe("cp ~/.netrc /dev/null && stat -c '%a %U' ~/.netrc", "cat ~/.netrc")
     made = sandboxes.environment(replace(wanted, secrets=credentials), labels=LABELS, progress=told.append)
     assert "600 root" in told
