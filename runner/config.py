@@ -179,12 +179,23 @@ class RepoConfig(Section):
     agents: tuple[str, ...] | None = Field(None, description="Agents for this repository.")
     setup: tuple[str, ...] | None = Field(None, description="Commands that set the environment up, with network.")
     test: str | None = Field(None, description="The test command, offline.")
-    junit: str | None = Field(None, description="Where the test command leaves its JUnit XML, in the workspace.")
+    junit: str | None = Field(
+        None, description="Where the test command leaves its JUnit XML, in the workspace; a pattern for several files."
+    )
     coverage: str | None = Field(
-        None, description="Where it leaves Cobertura XML, in the workspace; `auto` for pytest."
+        None, description="Where it leaves Cobertura XML or LCOV, in the workspace; `auto` for pytest."
+    )
+    install_scripts: bool | None = Field(
+        None,
+        description="Whether npm packages may run scripts of their own when they are installed; by default not.",
     )
     lint: str | None = Field(None, description="A lint command, offline.")
     tests: tuple[str, ...] | None = Field(None, description="Globs of test files and test configuration.")
+    build_secrets: dict[str, Path] | None = Field(
+        None,
+        description="Files with credentials for private packages: where package clients look for each in their HOME "
+        '(`".netrc"`, `".npmrc"`), and where it is on the host.',
+    )
     deploy: DeployConfig | None = Field(None, description="How a merge goes live.")
     health: ProbeConfig | None = Field(None, description="How production is read.")
 

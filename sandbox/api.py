@@ -202,13 +202,15 @@ class EnvironmentRecipe:
     """How to set a repository up, once, with network, before any agent exists.
 
     `key_files` are the files (lock files, manifests) whose contents, with `setup`, decide whether an image can be
-    reused; `tree` yields the base checkout as a tar stream when a build is needed.
+    reused; `tree` yields the base checkout as a tar stream when a build is needed. `secrets` are files (place in HOME →
+    content) that package clients find while they build, and that are in no image.
     """
 
     setup: tuple[str, ...]
     key_files: Mapping[str, str]
     tree: Callable[[], Iterable[bytes]]
     timeout: float = 900.0
+    secrets: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,18 @@
 """A container in which an image is made: with network, as root, before any agent exists.
 
 It is the opposite of a sandbox: what runs here are the setup commands of a base branch that people have reviewed.
-Nothing of the host but its CA certificates and package mirrors comes in, and no credentials.
+Nothing of the host but its CA certificates and package mirrors comes in, and no credentials but the files that it gives
+for the packages of one repository; those are in memory, and in no image.
 """
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import re
 import ssl
+import tarfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -69,6 +73,8 @@ BUILD_ENV = {
 OUTPUT_BYTES = 32 << 20
 LAST_LINES = 30
 ROOT = "0:0"
+_SECRET = re.compile(r"""[^\s"'=:/@,;]{8,}""")
+"""What may be a password or a token in a file of credentials, addresses and common words along with it."""
 
 
 def ca_bundle(env: Mapping[str, str] = os.environ) -> bytes | None:
@@ -95,6 +101,26 @@ class Builder:
         self._api = api
         self._container = container
         self._env = env
+        self._secret: re.Pattern[str] | None = None
+
+    def put_secrets(self, files: Mapping[str, bytes]) -> None:
+        """Lay files for package clients into HOME, which is memory; from here on, no word of theirs is told."""
+        if not files:
+            return
+        tar = io.BytesIO()
+        with tarfile.open(fileobj=tar, mode="w") as archive:
+            for place, content in files.items():
+                entry = tarfile.TarInfo(place)
+                entry.size, entry.mode = len(content), 0o600
+                archive.addfile(entry, io.BytesIO(content))
+        workspace.put_tree(self._api, self._container, [tar.getvalue()], to=BUILD_ENV["HOME"], user=ROOT)
+        words = {word for content in files.values() for word in _SECRET.findall(content.decode("utf-8", "replace"))}
+        longest_first = sorted(map(re.escape, words), key=len, reverse=True)
+        self._secret = re.compile("|".join(longest_first)) if words else None
+
+    def _open(self, text: str) -> str:
+        """A text without secrets."""
+        return self._secret.sub("***", text) if self._secret is not None else text
 
     def run(self, command: str, *, timeout: float, progress: Callable[[str], None], cwd: str = WORKSPACE) -> None:
         """Run a shell command as root, telling its lines.
@@ -103,7 +129,7 @@ class Builder:
             SetupError: it failed or took longer than `timeout` seconds; ends with its last lines.
             SandboxError: the engine failed.
         """
-        lines = Lines(progress)
+        lines = Lines(lambda line: progress(self._open(line)))
         ended = run(
             self._api,
             self._container,
@@ -121,7 +147,7 @@ class Builder:
             Ending.DEADLINE: f"was not done after {timeout:.0f} s",
             Ending.FLOOD: f"printed more than {OUTPUT_BYTES >> 20} MiB",
         }[ended.ending]
-        said = bytes(ended.output.stdout).decode("utf-8", "replace").splitlines()[-LAST_LINES:]
+        said = self._open(bytes(ended.output.stdout).decode("utf-8", "replace")).splitlines()[-LAST_LINES:]
         raise SetupError(
             "\n".join([f"`{command.strip().rsplit(chr(10), 1)[-1]}` {how}:", *said]),
             remedy="correct the setup commands of the repository, or what they install",

@@ -34,7 +34,7 @@ PACKAGES = (
     "patch", "procps", "ripgrep",
 )  # fmt: skip
 """Enough for Python projects, to compile the wheels that they lack, and what agents reach for first.
-No Node: Debian's npm alone is 400 packages."""
+No Node: the environments that need it bring the version that they need."""
 
 UV = "uv>=0.9,<1"
 MEMORY_NEEDED = 6 << 30

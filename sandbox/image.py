@@ -119,6 +119,7 @@ def _build(
     deadline = time.monotonic() + recipe.timeout
     with build_container(api, base, owner=owner, labels=labels) as builder:
         builder.put_tree(recipe.tree())
+        builder.put_secrets(recipe.secrets)
         for command in recipe.setup:
             progress(f"$ {command}")
             builder.run(command, timeout=max(deadline - time.monotonic(), 0.1), progress=progress)

@@ -18,9 +18,13 @@ class RepoFile(Section):
 
     setup: tuple[str, ...] | None = Field(None, description="Shell commands that set the environment up, with network.")
     test: str | None = Field(None, description="The test command, offline.")
-    junit: str | None = Field(None, description="Where the test command leaves its JUnit XML, in the workspace.")
+    junit: str | None = Field(
+        None, description="Where the test command leaves its JUnit XML, in the workspace; a pattern for several files."
+    )
     coverage: str | None = Field(
-        None, description="Where it leaves Cobertura XML, in the workspace; `auto` for pytest, `none` for no coverage."
+        None,
+        description="Where it leaves Cobertura XML or LCOV, in the workspace (a pattern for several files); "
+        "`auto` for pytest and Node, `none` for no coverage.",
     )
     lint: str | None = Field(None, description="A lint command, offline; `none` for no linter.")
     tests: tuple[str, ...] | None = Field(None, description="Globs of test files and test configuration.")

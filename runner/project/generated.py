@@ -23,18 +23,29 @@ KEEP = (
 )
 """The last setup command."""
 
+# Node looks for packages beside the code. The folders are real, for what tools write there, and hold links.
+_MODULES = f"{_PLACE}/modules"
+_LINK = (
+    f"if [ -f {_MODULES} ]; then while IFS= read -r d; do "
+    'if [ -d "$(dirname "$d")" ] && mkdir "$d" 2>/dev/null; then '
+    '(cd "/opt/env/modules/$d" && find . -mindepth 1 -maxdepth 1 -print0) | '
+    'sed -z "s|^\\.|/opt/env/modules/$d|" | xargs -0 -r ln -s -t "$d" -- && ln -s /opt/env "$d/.automend"; fi; '
+    f"done < {_MODULES}; fi"
+)
+_UNLINK = (
+    f"if [ -f {_MODULES} ]; then while IFS= read -r d; do "
+    f'if [ -L "$d/.automend" ]; then rm -rf -- "$d"; fi; done < {_MODULES}; fi'
+)
 _RESTORE = (
-    f"[ -f {_PLACE}/generated.tar ] || exit 0; "
+    f"{_LINK}; [ -f {_PLACE}/generated.tar ] || exit 0; "
     f"tr '\\0' '\\n' < {_PLACE}/generated | while IFS= read -r f; do [ -e \"$f\" ] || printf '%s\\n' \"$f\"; done "
     '> "$HOME/restored"; '
-    f"tar -x --skip-old-files --no-same-owner -f {_PLACE}/generated.tar && "
-    "if [ -d /node_modules ] && [ ! -e node_modules ] && [ -f package.json ]; then ln -s /node_modules node_modules; fi"
+    f"tar -x --skip-old-files --no-same-owner -f {_PLACE}/generated.tar"
 )
 _WITHDRAW = (
-    f"[ -f {_PLACE}/generated.sums ] || exit 0; "
+    f"{_UNLINK}; [ -f {_PLACE}/generated.sums ] || exit 0; "
     f"sha256sum -c {_PLACE}/generated.sums 2>/dev/null | sed -n 's/: OK$//p' | grep -xFf \"$HOME/restored\" "
-    "| tr '\\n' '\\0' | xargs -0 -r rm -f --; "
-    "if [ -L node_modules ]; then rm -f node_modules; fi"
+    "| tr '\\n' '\\0' | xargs -0 -r rm -f --"
 )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 from runner.policy.globs import Globs
@@ -24,13 +25,18 @@ class Pytest:
 
 @dataclass(frozen=True)
 class Command:
-    """A test command of any kind. Without `junit` (a path in the workspace) only its exit code is known;
-    `coverage` is where it leaves Cobertura XML.
+    """A test command of any kind. Without `junit` (a path in the workspace, or a pattern of several) only its exit
+    code is known; `coverage` is where it leaves Cobertura XML or LCOV. `shown` is what a person would type instead.
+    Where it `selects`, files that follow it as words are the only ones that it runs; `quick` is the same command
+    without coverage, for runs that do not ask for it.
     """
 
     line: str
     junit: str | None = None
     coverage: str | None = None
+    shown: str = ""
+    selects: bool = False
+    quick: str = ""
 
 
 @dataclass(frozen=True)
@@ -49,7 +55,9 @@ class Project:
     image can be reused. `tests` are the globs of test files, `configuration` those of files that configure the
     tests. `native` are sources that the setup compiles; `build`, where that can be done, compiles them again in
     a workspace, offline, and leaves nothing of what was compiled before. `policy` is the repository's own `[policy]`
-    table; `own` is its whole file under the host's word. Where `test` is None, `why_no_test` says why.
+    table; `own` is its whole file under the host's word, `install_scripts` whether the host lets packages run
+    scripts of theirs while they are installed, `build_secrets` the host's files (place in HOME → file) for package
+    clients; a tree that is not the base never has those. Where `test` is None, `why_no_test` says why.
     """
 
     language: Literal["python", "node", "other"]
@@ -63,6 +71,8 @@ class Project:
     native: Globs = field(default_factory=lambda: Globs(()))
     build: str | None = None
     policy: Mapping[str, Any] = field(default_factory=dict)
+    install_scripts: bool = False
+    build_secrets: Mapping[str, Path] = field(default_factory=dict, repr=False)
     own: RepoFile = field(default_factory=lambda: RepoFile.model_validate({}), repr=False)
 
     @property
@@ -70,4 +80,4 @@ class Project:
         """The test command as a person (or an agent) would type it in the workspace."""
         if isinstance(self.test, Pytest):
             return shlex.join(["python", "-m", "pytest", *self.test.neutral, *self.test.arguments])
-        return self.test.line if self.test is not None else "no test command is known"
+        return (self.test.shown or self.test.line) if self.test is not None else "no test command is known"

@@ -5,15 +5,19 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Collection
+from functools import cached_property
+from itertools import islice
 
 from runner.policy.globs import Globs
 from runner.project.generated import BEGIN, KEEP
 from runner.project.manifest import Manifest, Read, read_manifest
 from runner.project.model import Lint
 from runner.project.pytest_config import PytestConfig, read_pytest_config
+from runner.project.python_lock import LOCKS, constraints, pipfile
+from runner.project.python_version import make_environment, wanted_python
 from runner.project.steady import INSTALL as STEADY_COVERAGE
 
-MARKERS = ("pyproject.toml", "setup.py", "setup.cfg", "tox.ini", "pytest.ini", "uv.lock", "Pipfile")
+MARKERS = ("pyproject.toml", "setup.py", "setup.cfg", "tox.ini", "pytest.ini", "uv.lock", "Pipfile", *LOCKS)
 
 TESTS = ("**/tests/**", "/test/**", "/testing/**", "test_*.py", "*_test.py", "/tests.py", "conftest.py")
 """Test files, whatever their repository calls them."""
@@ -23,10 +27,16 @@ CONFIGURATION = (
     ".coveragerc",
 )  # fmt: skip
 
+_UNITTEST = ("test*.py", "*_test.py")
+_UNITTEST_ONLY = re.compile(r"(^|/)test(?!_)[^/]*\.py$")
+_IMPORTS_UNITTEST = re.compile(rb"^\s*(?:import|from)\s+unittest\b", re.MULTILINE)
+_MOST_READ = 200
+
 _COMPILED = ("*.c", "*.h", "*.cc", "*.cpp", "*.hpp", "*.pyx", "*.pxd")
 NATIVE = (*_COMPILED, "*.rs", "/Cargo.toml", "/Cargo.lock")
 
 _INSTALL = "/opt/automend/install"
+_LOCKED = "/opt/automend/locked"
 
 # uv, where the image has it, does in seconds what takes pip half a minute.
 _INSTALLER = """cat > /opt/automend/install <<'END' && chmod +x /opt/automend/install
@@ -79,13 +89,22 @@ class PythonFacts:
         self._paths = paths
         self.manifest: Manifest = read_manifest(read, paths)
         self.pytest: PytestConfig = read_pytest_config(read, paths)
-        self.tests = Globs((*TESTS, *_own(self.pytest)))
+        self.tests = Globs((*TESTS, *_own(self.pytest), *(_UNITTEST if self._by_unittest else ())))
+        self._locked = () if "uv.lock" in paths else constraints(read, paths)
 
     @property
     def has_tests(self) -> bool:
         """Whether pytest would find something."""
-        modules = Globs(self.pytest.files or ("test_*.py", "*_test.py"))
+        modules = Globs(self.pytest.files or (_UNITTEST if self._by_unittest else ("test_*.py", "*_test.py")))
         return self.pytest.doctests or any(p.endswith(".py") and p in modules for p in self._paths)
+
+    @cached_property
+    def _by_unittest(self) -> bool:
+        """Whether tests are named as unittest finds them and pytest would not: any `test*.py`."""
+        if self.pytest.files:
+            return False
+        named = (p for p in self._paths if _UNITTEST_ONLY.search(p))
+        return any(_IMPORTS_UNITTEST.search(self._read(path) or b"") for path in islice(named, _MOST_READ))
 
     @property
     def neutral(self) -> tuple[str, ...]:
@@ -93,7 +112,8 @@ class PythonFacts:
         needed = [*self.manifest.requirements, *(self._text(name) for name in self.manifest.files)]
         shuffled = any("pytest-randomly" in words for words in needed)
         configured = any(word.startswith("--randomly") for word in self.pytest.addopts)
-        return (*self.pytest.neutral, *(("-p", "no:randomly") if shuffled and not configured else ()))
+        found = ("-o", f"python_files={' '.join(_UNITTEST)}") if self._by_unittest else ()
+        return (*self.pytest.neutral, *found, *(("-p", "no:randomly") if shuffled and not configured else ()))
 
     def setup(self, own: tuple[str, ...] | None, lint: Lint | None) -> tuple[str, ...]:
         """Shell commands for the environment; `own` are the repository's, in place of what we would have found."""
@@ -109,7 +129,8 @@ class PythonFacts:
         folders = ["/workspace", *(["/workspace/src"] if any(p.startswith("src/") for p in self._paths) else [])]
         last = _LAST_ON_PATH.format(shlex.join(folders))
         ours = (_ONE_TEST_TIMEOUT, STEADY_COVERAGE, last, _COMPILE, KEEP)
-        return (BEGIN, "python3 -m venv /opt/env", _INSTALLER, *steps, *ours)
+        python = make_environment(wanted_python(self._read, self._paths, self.manifest.tables))
+        return (BEGIN, python, _INSTALLER, *steps, *ours)
 
     @property
     def build(self) -> str | None:
@@ -124,6 +145,7 @@ class PythonFacts:
     def key_files(self) -> dict[str, str]:
         """Files on which the environment depends."""
         names = {"pyproject.toml", "setup.py", "setup.cfg", "tox.ini", "uv.lock", "MANIFEST.in", *self.manifest.files}
+        names |= {".python-version", ".tool-versions", "Pipfile", *LOCKS}
         names |= {p for p in self._paths if p.startswith("requirements/") and p.endswith((".txt", ".in"))}
         native = Globs(NATIVE)
         names |= {p for p in self._paths if p in native} if "setup.py" in self._paths or self.manifest.tables else set()
@@ -147,10 +169,18 @@ class PythonFacts:
                 ["--frozen", "--inexact", "--no-install-project", "--no-default-groups", *groups, *extras]
             )
             return [f"command -v uv >/dev/null || {_INSTALL} uv", f"{locked} {_VERSION} uv sync -q {options}"]
-        steps = [f"{_INSTALL} -r {shlex.quote(name)}" for name in manifest.files]
-        if manifest.requirements:
-            steps.append(f"{_INSTALL} {shlex.join(manifest.requirements)}")
+        steps = [self._as_locked(f"-r {shlex.quote(name)}") for name in manifest.files]
+        wanted = (*manifest.requirements, *pipfile(self._read, self._paths))
+        if wanted:
+            steps.append(self._as_locked(shlex.join(wanted)))
+        if self._locked:
+            lines = "\n".join(self._locked)
+            steps.insert(0, f"cat > {_LOCKED} <<'END'\n{lines}\nEND")
         return steps
+
+    def _as_locked(self, what: str) -> str:
+        """Install in the locked versions; or, where this Python cannot have those, in others."""
+        return f"{_INSTALL} -c {_LOCKED} {what} || {_INSTALL} {what}" if self._locked else f"{_INSTALL} {what}"
 
     def _project(self) -> list[str]:
         manifest = self.manifest
@@ -161,7 +191,8 @@ class PythonFacts:
         what = "--no-deps -e ." if known else "-e '.[test,tests,testing]'"
         # Some setups are of a time when setuptools let more pass: they are tried again with one of then.
         again = f"{_INSTALL} wheel 'setuptools<67' && {_VERSION} {_INSTALL} --no-build-isolation {what}"
-        return [f"{_VERSION} {_INSTALL} {what} || {{ {again}; }}"]
+        locked = f"{_VERSION} {_INSTALL} -c {_LOCKED} {what} || " if self._locked else ""
+        return [f"{locked}{_VERSION} {_INSTALL} {what} || {{ {again}; }}"]
 
     def _ruff(self) -> str:
         hooks = ".pre-commit-config.yaml"

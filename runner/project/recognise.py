@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Collection
+from dataclasses import replace
 from typing import Literal
 
 from runner.config import RepoConfig
@@ -32,20 +33,22 @@ def recognise(read: Read, paths: Collection[str], host: RepoConfig) -> Project:
         ConfigError: the repository's `.automend.toml` is wrong.
     """
     paths = frozenset(paths)
-    return _recognised(read_file(read(NAME) if NAME in paths else None, host), read, paths)
+    own = read_file(read(NAME) if NAME in paths else None, host)
+    found = _recognised(own, read, paths, scripts=bool(host.install_scripts))
+    return replace(found, build_secrets=host.build_secrets or {})
 
 
 def for_tree(project: Project, read: Read, paths: Collection[str]) -> Project:
-    """The same project with the manifests of another tree, under what its *base* says of itself."""
-    return _recognised(project.own, read, frozenset(paths))
+    """The same project with the manifests of another tree, under what its *base* says of itself; without secrets."""
+    return _recognised(project.own, read, frozenset(paths), scripts=project.install_scripts)
 
 
-def _recognised(own: RepoFile, read: Read, paths: frozenset[str]) -> Project:
+def _recognised(own: RepoFile, read: Read, paths: frozenset[str], *, scripts: bool) -> Project:
     language = _language(read, paths)
     if language == "python":
         return _python(own, python.PythonFacts(read, paths))
     if language == "node":
-        return _node(own, node.NodeFacts(read, paths))
+        return _node(own, node.NodeFacts(read, paths), scripts=scripts)
     return _other(own)
 
 
@@ -92,17 +95,18 @@ def _python(own: RepoFile, facts: python.PythonFacts) -> Project:
     )
 
 
-def _node(own: RepoFile, facts: node.NodeFacts) -> Project:
+def _node(own: RepoFile, facts: node.NodeFacts, *, scripts: bool) -> Project:
     test = _command(own)
     why = ""
-    if test is None and facts.script is not None:
-        line, junit = facts.test()
-        test = Command(line, junit=junit)
+    if test is None and facts.problem:
+        why = facts.problem
+    elif test is None and facts.script is not None:
+        test = facts.test()
     elif test is None:
         why = f"no tests were found: package.json has no test script, and no test command is configured in {NAME}"
     return Project(
         language="node",
-        setup=facts.setup(own.setup),
+        setup=facts.setup(own.setup, scripts=scripts),
         key_files=facts.key_files(),
         test=test,
         why_no_test=why,
@@ -111,6 +115,7 @@ def _node(own: RepoFile, facts: node.NodeFacts) -> Project:
         configuration=Globs(node.CONFIGURATION),
         native=Globs(node.NATIVE),
         policy=own.policy,
+        install_scripts=scripts,
         own=own,
     )
 

@@ -16,7 +16,7 @@ from runner.project import Command, Project, Pytest, restore
 from runner.project.steady import MODULE as STEADY_COVERAGE
 from runner.steps.proof.agreement import disagreement
 from runner.steps.proof.junit import JUnitError, read_junit
-from runner.steps.proof.lines import read_cobertura, read_coverage_json
+from runner.steps.proof.lines import read_coverage_json, read_report, together
 from runner.steps.proof.results import FileLines, Measurement, TestOutcome, TestResult
 from sandbox.again import going_on
 from sandbox.api import WORKSPACE, ExecResult, Limits, OutputTooLargeError, Sandbox, Sandboxes, Spec
@@ -70,6 +70,8 @@ _REPORT = (
 _QUICK = ("-q", "-x", "-o", f"cache_dir={_OURS}/pytest", f"--rootdir={WORKSPACE}", "--color=no", "--tb=no")
 # A file that is changed twice in a second would be taken for what was compiled of it before.
 _NO_BYTECODE = {"PYTHONDONTWRITEBYTECODE": "1"}
+_MOST_REPORTS = 500
+_PATTERN = "IFS=;"  # so that a pattern is expanded, and a name with spaces stays one
 # The same in every run, as far as tools let us choose: hypothesis, too, takes fixed cases and no deadline in CI.
 _STEADY = {"CI": "true", "PYTHONHASHSEED": "0"}
 
@@ -121,7 +123,7 @@ class Bench:
             if isinstance(test, Pytest):
                 return self._pytest(box, test, known, only=only, coverage=coverage and test.coverage)
             if isinstance(test, Command):
-                return self._command(box, test, known)
+                return self._command(box, test, known, only=only if test.selects else (), coverage=coverage)
         raise ValueError("there is nothing to run: the project has no test command")
 
     def asks(self, box: Sandbox, known: Collection[str], only: tuple[str, ...], *, seconds: float) -> bool | None:
@@ -192,28 +194,29 @@ class Bench:
             return None
         return read_coverage_json(content) if content is not None else None
 
-    def _command(self, box: Sandbox, test: Command, known: Mapping[str, object]) -> Measurement:
+    def _command(
+        self, box: Sandbox, test: Command, known: Mapping[str, object], *, only: tuple[str, ...], coverage: bool
+    ) -> Measurement:
         reports = [path for path in (test.junit, test.coverage) if path]
-        if reports:  # a report that the tree itself brings is nobody's
-            box.exec(["rm", "-f", "--", *reports], timeout=_PREPARE_SECONDS)
-        ran = box.exec(["/bin/sh", "-c", test.line], timeout=self.limits.wall_seconds, env=_STEADY)
+        for pattern in reports:  # a report that the tree itself brings is nobody's
+            box.exec(["/bin/sh", "-c", f"{_PATTERN} rm -f -- $1", "sh", pattern], timeout=_PREPARE_SECONDS)
+        line = test.line if coverage or not test.quick else test.quick
+        line = f"{line} {shlex.join(only)}" if only else line
+        ran = box.exec(["/bin/sh", "-c", line], timeout=self.limits.wall_seconds, env=_STEADY)
         limit = self._limit(ran, got_results=False)
         if limit:
             return _ended(ran, problem=limit, limit=True)
-        lines = None
-        if test.coverage:
-            try:
-                content = box.read(test.coverage, limit=_READ_LIMIT)
-            except OutputTooLargeError:
-                content = None
-            lines = read_cobertura(content, known) if content is not None else None
+        lines = _read_lines(box, test.coverage, known) if test.coverage and coverage else None
         if test.junit is None:
             outcome = TestOutcome.PASSED if ran.exit_code == 0 else TestOutcome.FAILED
             said = "" if ran.exit_code == 0 else f"exit code {ran.exit_code}"
             return _ended(ran, tests={SUITE: TestResult(outcome=outcome, message=said)}, lines=lines)
-        tests, problem = _read_results(box, test.junit, known)
-        if tests is None:
-            return _ended(ran, problem=f"`{test.line}` ended with {ran.exit_code}: {problem}")
+        tests: dict[str, TestResult] = {}
+        for path in _files(box, test.junit):
+            found, problem = _read_results(box, path, known)
+            if found is None:
+                return _ended(ran, problem=f"`{test.line}` ended with {ran.exit_code}: {problem}")
+            tests |= {name: result for name, result in found.items() if name not in tests or result.outcome.red}
         return _ended(ran, tests=tests, problem=disagreement(ran.exit_code, tests), lines=lines)
 
     def _limit(self, ran: ExecResult, *, got_results: bool) -> str:
@@ -253,6 +256,29 @@ def _measured(*, coverage: bool) -> str:
 def _pytest_line(test: Pytest) -> str:
     options = [*_PYTEST, *test.neutral, *test.arguments]
     return f"python -P {_measured(coverage=test.coverage)} {shlex.join(options)}"
+
+
+def _files(box: Sandbox, pattern: str) -> list[str]:
+    """The files that a pattern names; itself, where it is none or there is no such file."""
+    if not set(pattern) & set("*?["):
+        return [pattern]
+    listed = box.exec(["/bin/sh", "-c", f"{_PATTERN} ls -1d -- $1", "sh", pattern], timeout=_PREPARE_SECONDS)
+    found = [name for name in listed.stdout.decode("utf-8", "replace").splitlines() if name]
+    return found[:_MOST_REPORTS] if listed.exit_code == 0 and found else [pattern]
+
+
+def _read_lines(box: Sandbox, pattern: str, known: Mapping[str, object]) -> dict[str, FileLines] | None:
+    found = []
+    for path in _files(box, pattern):
+        try:
+            content = box.read(path, limit=_READ_LIMIT)
+        except OutputTooLargeError:
+            return None
+        lines = read_report(content, known) if content is not None else None
+        if lines is None:
+            return None
+        found.append(lines)
+    return together(found)
 
 
 def _read_results(box: Sandbox, path: str, known: Mapping[str, object]) -> tuple[dict[str, TestResult] | None, str]:

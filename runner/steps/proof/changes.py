@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import PurePosixPath
@@ -14,6 +15,7 @@ from runner.steps.proof.source import TestModule
 Read = Callable[[str], bytes | None]
 
 _SHOWN_LINES = 24
+_SCRIPT_MODULE = re.compile(r"(^|\.)(test|spec)\.[cm]?[jt]sx?$")
 _SHORTEST_STEM = 3
 
 
@@ -37,12 +39,12 @@ class TestChanges:
 
     @property
     def only_modules(self) -> bool:
-        """Whether nothing but Python test modules changed on the test side, so that each can be run alone."""
+        """Whether nothing but test modules changed on the test side, so that each can be run alone."""
         return all(is_module(path) for path in self.files)
 
     @property
     def modules(self) -> tuple[str, ...]:
-        """Python test modules that the patch adds or changes."""
+        """Test modules that the patch adds or changes."""
         return tuple(path for path, f in self.files.items() if f.status != "D" and is_module(path))
 
     def edited(self, test: str) -> bool:
@@ -153,6 +155,8 @@ def split(test: str) -> tuple[str, str]:
 
 
 def is_module(path: str) -> bool:
-    """Whether pytest would collect a file of this name."""
+    """Whether pytest, or a runner of JavaScript, would take a file of this name for tests by itself."""
     name = PurePosixPath(path).name
-    return name.endswith(".py") and (name.startswith("test_") or name.endswith("_test.py"))
+    if name.endswith(".py"):
+        return name.startswith("test_") or name.endswith("_test.py")
+    return _SCRIPT_MODULE.search(name) is not None

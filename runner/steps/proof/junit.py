@@ -10,6 +10,7 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
 from runner.steps.proof.results import TestOutcome, TestResult
+from sandbox.api import WORKSPACE
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -24,6 +25,9 @@ _TRACE = 64_000
 _PLACE = re.compile(r"^([^\s:][^:\n]{0,400}:\d{1,9}): (in )?([\w.]+)", re.MULTILINE)
 _ERROR = re.compile(r"^([A-Za-z_][\w.]*)(?::|$)")
 _ON_SETUP = re.compile(r'^failed on (?:setup|teardown) with "')
+# What runners write into `classname` where they mean nothing by it.
+_SAYS_NOTHING = frozenset({"test", "suite", "Test suite failed to run"})
+_SCRIPT = re.compile(r"\.[cm]?[jt]sx?$")
 
 
 class JUnitError(ValueError):
@@ -49,17 +53,33 @@ def read_junit(content: bytes, paths: Collection[str]) -> dict[str, TestResult]:
     for number, (suites, element) in enumerate(_cases(root, (), 0)):
         if number >= MAX_TESTS:
             raise JUnitError(f"it has more than {MAX_TESTS} tests")
-        name, result = _id(element, suites, modules), _result(element)
+        name = _id(element, suites, modules)
+        result = _result(element, name)
         before = results.get(name)
         if before is None or _RANK.index(result.outcome) > _RANK.index(before.outcome):
             results[name] = result
-    claimed = 0
-    for suite in [root] if root.tag == "testsuite" else root:
-        claim = suite.get("tests", "")
-        claimed += int(claim) if claim.isdecimal() and len(claim) < 10 else 0  # noqa: PLR2004 - no number to fear
+    claimed = _claimed(root)
     if claimed and len(results) > claimed:
         raise JUnitError(f"it counts {claimed} tests and names {len(results)}")
     return results
+
+
+def _claimed(root: Element) -> int:
+    """How many tests the file says that it has; 0 where it does not say. Some count what is below a suite with it."""
+    suites = list(root.iter("testsuite"))
+    outer = [root] if root.tag == "testsuite" else root.findall("testsuite")
+    said = max(sum(map(_claim, outer)), sum(map(_claim, suites)))
+    alone = len(root.findall("testcase")) if root.tag != "testsuite" else 0
+    return said + alone if said else 0
+
+
+def _claim(suite: Element) -> int:
+    def number(name: str) -> int:
+        value = suite.get(name, "")
+        return int(value) if value.isdecimal() and len(value) < 10 else 0  # noqa: PLR2004 - no number to fear
+
+    # A file that could not be loaded is an error of a suite with no tests.
+    return max(number("tests"), number("errors") + number("failures"))
 
 
 def _cases(element: Element, suites: tuple[str, ...], depth: int) -> Iterator[tuple[tuple[str, ...], Element]]:
@@ -69,39 +89,64 @@ def _cases(element: Element, suites: tuple[str, ...], depth: int) -> Iterator[tu
         if child.tag == "testcase":
             yield suites, child
         elif child.tag == "testsuite":
-            # The outermost suites are the runner's, not the author's.
-            inner = suites if element.tag == "testsuites" and depth == 0 else (*suites, child.get("name", ""))
-            yield from _cases(child, inner, depth + 1)
+            runners = element.tag == "testsuites" and depth == 0 and not _is_of_node(child)
+            yield from _cases(child, suites if runners else (*suites, child.get("name", "")), depth + 1)
+
+
+def _is_of_node(suite: Element) -> bool:
+    """Whether an outermost suite is the author's, as node:test writes them; else they are the runner's."""
+    first = next(suite.iter("testcase"), None)
+    return first is not None and first.get("classname") == "test"
 
 
 def _id(case: Element, suites: tuple[str, ...], modules: dict[str, str]) -> str:
-    classname, name = case.get("classname", ""), case.get("name", "")
+    classname, name = case.get("classname", ""), case.get("name", "").removeprefix(" > ")
     whole = classname or re.split(r"[\[(]", name, maxsplit=1)[0]
     parts = whole.split(".")
     for end in range(len(parts), 0, -1):
         path = modules.get(".".join(parts[:end]))
         if path is not None:
             return "::".join([path, *parts[end:], *([name] if classname else [])])
-    file = case.get("file", "")
-    return "::".join(part for part in (file or classname, *suites, name) if part)
+    file = _in_workspace(case.get("file", ""))
+    if name and _in_workspace(name) == (file or classname):
+        return file or classname  # the file itself: it could not be loaded
+    if file and classname in _SAYS_NOTHING:
+        classname = ""
+    return "::".join(part for part in (file, classname, *suites, name) if part)
 
 
-def _result(case: Element) -> TestResult:
+def _in_workspace(path: str) -> str:
+    return path.removeprefix(f"{WORKSPACE}/").removeprefix("./")
+
+
+def _result(case: Element, name: str) -> TestResult:
+    found = TestResult(outcome=TestOutcome.PASSED)
     for child in case:
         outcome = {"failure": TestOutcome.FAILED, "error": TestOutcome.ERROR, "skipped": TestOutcome.SKIPPED}.get(
             child.tag
         )
         if outcome is None:
             continue
-        said = child.get("message", "")
-        collecting = outcome is TestOutcome.ERROR and said == "collection failure"
+        if child.get("type") == "todo":  # fails as its author expects, and is told with its failure
+            return TestResult(outcome=outcome, message=child.get("message", "").strip()[:_MESSAGE])
+        said = child.get("message", "") or _first_line(child.text or "")
+        collecting = (outcome is TestOutcome.ERROR and said == "collection failure") or _is_file(name)
         trace = child.text or ""
-        text = _last_error(trace) if collecting else _ON_SETUP.sub("", said)
+        text = _last_error(trace) if said == "collection failure" else _ON_SETUP.sub("", said)
         error, place = ("", "") if outcome is TestOutcome.SKIPPED else _raised(text, trace, child.get("type", ""))
-        return TestResult(
-            outcome=outcome, message=text.strip()[:_MESSAGE], collecting=collecting, error=error, place=place
-        )
-    return TestResult(outcome=TestOutcome.PASSED)
+        if not found.outcome.red:
+            found = TestResult(
+                outcome=outcome, message=text.strip()[:_MESSAGE], collecting=collecting, error=error, place=place
+            )
+    return found
+
+
+def _is_file(name: str) -> bool:
+    return "::" not in name and _SCRIPT.search(name) is not None
+
+
+def _first_line(text: str) -> str:
+    return next((line.strip() for line in text.splitlines() if line.strip()), "")
 
 
 def _raised(message: str, trace: str, kind: str) -> tuple[str, str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -14,12 +13,14 @@ from defusedxml.ElementTree import fromstring
 from runner.model import FileHunks
 from runner.policy.globs import Globs
 from runner.steps.proof.results import FileLines
+from runner.steps.proof.statements import Statements, readable, statements
 
 NOT_PRODUCT = Globs(
     ("setup.py", "noxfile.py", "tasks.py", "fabfile.py", "conftest.py", "/docs/**", "/doc/**", "/examples/**",
-     "/example/**", "/benchmarks/**", "/bench/**", "/scripts/**", "/tools/**")
+     "/example/**", "/benchmarks/**", "/bench/**", "/scripts/**", "/tools/**", "*.config.*", "gulpfile.*",
+     "Gruntfile.*", ".eslintrc.*", "*.stories.*", "__mocks__/**")
 )  # fmt: skip
-"""Python files that no test is expected to run. One that tests do run counts all the same."""
+"""Files that no test is expected to run. One that tests do run counts all the same."""
 
 _PRAGMA = re.compile(rb"#\s*pragma[:\s]?\s*no\s*(cover|branch)", re.IGNORECASE)
 
@@ -66,8 +67,37 @@ def read_coverage_json(content: bytes) -> dict[str, FileLines] | None:
         return None
 
 
-def read_cobertura(content: bytes, paths: Iterable[str]) -> dict[str, FileLines] | None:
-    """What other tools write as Cobertura XML; its file names are matched to the tree's by their end."""
+def read_report(content: bytes, paths: Iterable[str]) -> dict[str, FileLines] | None:
+    """What other tools write: Cobertura XML or LCOV. File names are matched to the tree's by their end.
+
+    None where it is neither.
+    """
+    hits = _cobertura(content) if content.lstrip()[:1] == b"<" else _lcov(content)
+    if hits is None:
+        return None
+    known = list(paths)
+    found: dict[str, FileLines] = {}
+    for name, lines in hits.items():
+        path = _in_tree(name, known)
+        if path is not None:
+            run = tuple(sorted(n for n, hit in lines.items() if hit))
+            found[path] = FileLines(run=run, missed=tuple(sorted(lines.keys() - set(run))))
+    return found
+
+
+def together(reports: Iterable[dict[str, FileLines]]) -> dict[str, FileLines]:
+    """Several reports as one: a line that ran in any of them ran."""
+    found: dict[str, FileLines] = {}
+    for report in reports:
+        for path, lines in report.items():
+            before = found.get(path, FileLines())
+            run = {*before.run, *lines.run}
+            missed = {*before.missed, *lines.missed} - run
+            found[path] = FileLines(run=tuple(sorted(run)), missed=tuple(sorted(missed)))
+    return found
+
+
+def _cobertura(content: bytes) -> dict[str, dict[int, bool]] | None:
     try:
         root = fromstring(content, forbid_dtd=False, forbid_entities=True)
         hits: dict[str, dict[int, bool]] = {}
@@ -78,14 +108,25 @@ def read_cobertura(content: bytes, paths: Iterable[str]) -> dict[str, FileLines]
                 lines[number] = lines.get(number, False) or int(line.get("hits", "0")) > 0
     except (DefusedXmlException, SyntaxError, ValueError, RecursionError):
         return None
-    known = list(paths)
-    found: dict[str, FileLines] = {}
-    for name, lines in hits.items():
-        path = _in_tree(name, known)
-        if path is not None:
-            run = tuple(sorted(n for n, hit in lines.items() if hit))
-            found[path] = FileLines(run=run, missed=tuple(sorted(lines.keys() - set(run))))
-    return found
+    return hits
+
+
+def _lcov(content: bytes) -> dict[str, dict[int, bool]] | None:
+    hits: dict[str, dict[int, bool]] = {}
+    lines: dict[int, bool] | None = None
+    for record in content.decode("utf-8", "replace").split("\n"):
+        word, _, rest = record.strip().partition(":")
+        if word == "SF":
+            lines = hits.setdefault(rest, {})
+        elif word == "DA" and lines is not None:
+            try:
+                number, count = (int(part) for part in rest.split(",")[:2])
+            except ValueError:
+                return None
+            lines[number] = lines.get(number, False) or count > 0
+        elif word == "end_of_record":
+            lines = None
+    return hits or None
 
 
 def total(lines: Mapping[str, FileLines], tests: Globs) -> Total:
@@ -111,16 +152,18 @@ def changed(
         added = {number for number, _ in file.added}
         if not added:
             continue
-        source = read(file.path) if file.path.endswith(".py") else None
+        source = read(file.path) if readable(file.path) else None
         measured = lines.get(file.path)
-        if measured is None:
-            if source is None or file.path in tests or file.path in NOT_PRODUCT or not _beside(file.path, lines):
-                continue
-            measured = FileLines(missed=tuple(_statements(source)))
+        if measured is None and (
+            source is None or file.path in tests or file.path in NOT_PRODUCT or not _beside(file.path, lines)
+        ):
+            continue
+        known = statements(source, file.path) if source is not None else Statements()
+        measured = measured or FileLines(missed=known.doing)
         if not _is_product(file.path, measured, tests):
             continue
-        first = _first_lines(source) if source is not None else {}
-        touched = {first.get(number, number) for number in added}
+        counted = {*measured.run, *measured.missed, *measured.excluded}
+        touched = {n if n in counted else known.first.get(n, n) for n in added - known.blank}
         not_run = set(measured.missed)
         if any(_PRAGMA.search(text) for _, text in file.added):
             not_run |= set(measured.excluded)
@@ -148,35 +191,3 @@ def _in_tree(name: str, paths: list[str]) -> str | None:
     name = name.replace("\\", "/")
     matching = [p for p in paths if p == name or name.endswith("/" + p) or p.endswith("/" + name)]
     return max(matching, key=lambda p: (p == name, len(p)), default=None)
-
-
-def _parsed(source: bytes) -> ast.Module | None:
-    try:
-        return ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return None
-
-
-def _first_lines(source: bytes) -> dict[int, int]:
-    """Line → first line of the statement that it belongs to, as coverage counts statements."""
-    module = _parsed(source)
-    first: dict[int, int] = {}
-    for node in ast.walk(module) if module is not None else ():
-        if isinstance(node, ast.stmt):
-            body = getattr(node, "body", None)
-            end = body[0].lineno - 1 if isinstance(body, list) and body else (node.end_lineno or node.lineno)
-            for number in range(node.lineno, end + 1):
-                first[number] = max(first.get(number, 0), node.lineno)
-    return first
-
-
-def _statements(source: bytes) -> list[int]:
-    """First lines of the statements that do something: no docstrings."""
-    module = _parsed(source)
-    return sorted(
-        {
-            node.lineno
-            for node in (ast.walk(module) if module is not None else ())
-            if isinstance(node, ast.stmt) and not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
-        }
-    )

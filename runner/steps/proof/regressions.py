@@ -92,11 +92,20 @@ def _is_rewritten(test: str, now: TestResult | None, trial: Trial) -> bool:
         return now is None and test not in trial.head.tests
     if not trial.changes.edited(test):
         return False
-    if test in trial.head.tests or not path.endswith(".py"):
+    if test in trial.head.tests:
         return passes(trial.head, test)
+    if not path.endswith(".py"):
+        return _replaced(path, trial)
     heir = trial.changes.successor(test)
     after = outcomes(trial.head, heir) if heir is not None else set()
     return TestOutcome.PASSED in after and after <= {TestOutcome.PASSED, TestOutcome.SKIPPED}
+
+
+def _replaced(path: str, trial: Trial) -> bool:
+    """Whether a test file of another language has, for each test that is gone from it, a new one that passes."""
+    gone = sum(1 for test in trial.base.passed if split(test)[0] == path and test not in trial.head.tests)
+    fresh = sum(1 for test in trial.head.passed if split(test)[0] == path and test not in trial.base.tests)
+    return fresh >= gone
 
 
 def _deleted(trial: Trial) -> Iterator[Finding]:

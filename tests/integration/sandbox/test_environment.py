@@ -5,6 +5,7 @@ import secrets
 import tarfile
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -65,6 +66,22 @@ def test_an_environment_is_built_once_and_runs_offline(sandboxes: DockerSandboxe
         assert b"ca-certificates" not in leftovers
         assert b"automend" not in leftovers
     assert sandboxes.reap() == []
+
+
+def test_secrets_are_for_the_build_alone_and_not_told(sandboxes: DockerSandboxes, recipe: Make) -> None:
+    told: list[str] = []
+    credentials = {".netrc": b"machine here login me password " + b"sesame" * 3 + b"\n"}
+    wanted = recipe("cp ~/.netrc /dev/null && stat -c '%a %U' ~/.netrc", "cat ~/.netrc")
+    made = sandboxes.environment(replace(wanted, secrets=credentials), labels=LABELS, progress=told.append)
+    assert "600 root" in told
+    assert "machine here login me *** ***" in told
+    with sandboxes.open(Spec(image=made.image, limits=SMALL)) as box:
+        found = box.exec(["sh", "-c", "grep -rls sesamesesame / --exclude-dir=proc --exclude-dir=sys"], timeout=60)
+        assert found.stdout == b""
+    bad = replace(recipe("cat ~/.netrc; false"), secrets=credentials)
+    with pytest.raises(SandboxError) as caught:
+        sandboxes.environment(bad, labels=LABELS, progress=lambda _: None)
+    assert "sesame" not in caught.value.message
 
 
 def test_an_image_says_nothing_of_the_run_that_made_it(sandboxes: DockerSandboxes, recipe: Make) -> None:

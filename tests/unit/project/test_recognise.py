@@ -287,20 +287,14 @@ def test_a_wrong_file_stops_with_the_key(text: str, said: str) -> None:
     assert said in caught.value.message + caught.value.remedy
 
 
-def test_node_projects() -> None:
-    package = json.dumps({"scripts": {"test": "mocha"}})
-    found = project({"package.json": package, "package-lock.json": "{}", "lib/a.js": "", "test/a.js": ""})
-    assert (found.language, found.test) == ("node", Command("npm test"))
-    assert any("npm ci" in c for c in found.setup)
-    assert "test/a.js" in found.tests
-    assert "lib/a.js" not in found.tests
-    own = project({"package.json": json.dumps({"scripts": {"test": "node --test test/"}})})
-    assert isinstance(own.test, Command)
-    assert own.test.junit is not None
-    assert "--test-reporter=junit" in own.test.line
-    none = project({"package.json": json.dumps({"scripts": {"test": 'echo "Error: no test specified" && exit 1'}})})
-    assert none.test is None
-    assert project({"package.json": "[", "a.js": ""}).test is None
+def test_modules_that_only_unittest_would_find() -> None:
+    case = "import unittest\n\n\nclass T(unittest.TestCase):\n    def testIt(self):\n        pass\n"
+    found = project({"a.py": "", "suite/testing_a.py": "x = 1\n", "suite/testa.py": case})
+    assert found.test == Pytest(neutral=("-o", "python_files=test*.py *_test.py"))
+    assert "suite/testa.py" in found.tests
+    assert project({"a.py": "", "testbed.py": "x = 1\n"}).test is None
+    configured = project({"a.py": "", "pytest.ini": "[pytest]\npython_files = check_*.py\n", "testa.py": case})
+    assert configured.test is None
 
 
 def test_python_with_a_package_json_beside_it_is_python() -> None:

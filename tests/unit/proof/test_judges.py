@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -329,3 +330,33 @@ def test_many_findings_are_capped() -> None:
     assert len(found) == 12
     assert found[10].message == "and 20 more of the same"
     assert found[10].verdict is Verdict.FAILED
+
+
+# ── other languages ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def script(**outcomes: str) -> Measurement:
+    return Measurement(
+        tests={f"test/a.js::{name}": TestResult(outcome=TestOutcome(word)) for name, word in outcomes.items()}
+    )
+
+
+@pytest.mark.parametrize(
+    ("head", "said"),
+    [
+        ({"other": "passed", "kept": "passed"}, [("tests.changed", "shown")]),
+        ({"kept": "passed"}, [("tests.regression", "failed")]),
+        ({"other": "failed", "kept": "passed"}, [("tests.regression", "failed")]),
+        ({"old": "passed", "kept": "passed"}, [("tests.changed", "shown")]),
+        ({"old": "failed", "other": "passed", "kept": "passed"}, [("tests.regression", "failed")]),
+    ],
+)
+def test_a_test_of_a_script_that_is_gone_needs_another_in_its_place(head: dict[str, str], said: list[Any]) -> None:
+    given = trial(
+        base=script(old="passed", kept="passed"), kept=script(old="failed", kept="passed"), head=script(**head)
+    )
+    patch = Patch(
+        base_tree="a", head_tree="b", files=(FileChange(path="test/a.js", status="M", old_blob="1", new_blob="2"),)
+    )
+    changes = TestChanges(patch, Globs(("test/**",)), lambda _: b"it('old')", lambda _: b"it('other')")
+    assert rules(regressions(replace(given, changes=changes)).findings) == said

@@ -71,7 +71,7 @@ def test_told_twice_the_worst_counts() -> None:
 def test_suites_within_suites_of_other_runners() -> None:
     content = (
         b'<testsuites><testsuite name="add"><testsuite name="of negatives">'
-        b'<testcase name="works" classname="test" file="test/plus.test.js"/></testsuite></testsuite></testsuites>'
+        b'<testcase name="works" classname="" file="test/plus.test.js"/></testsuite></testsuite></testsuites>'
     )
     assert list(read_junit(content, PATHS)) == ["test/plus.test.js::of negatives::works"]
 
@@ -99,3 +99,70 @@ def test_any_bytes_are_read_or_refused(content: bytes) -> None:
         read_junit(content, PATHS)
     except JUnitError:
         return
+
+
+# ── what runners of JavaScript write ─────────────────────────────────────────────────────────────────────────────
+
+NODE = """<testsuites>
+  <testcase name="/workspace/test/broken.test.js" classname="test" file="/workspace/test/broken.test.js">
+    <failure type="testCodeFailure" message="test failed"/></testcase>
+  <testsuite name="outer" tests="1"><testsuite name="inner" tests="2">
+    <testcase name="adds" classname="test" file="/workspace/test/a.test.js"/>
+    <testcase name="fails" classname="test" file="/workspace/test/a.test.js"><failure message="2 == 3"/></testcase>
+  </testsuite></testsuite>
+  <testcase name="later" classname="test" file="/workspace/test/a.test.js">
+    <skipped type="todo" message="true"/><failure message="not yet"/></testcase>
+</testsuites>"""
+VITEST = """<testsuites tests="2"><testsuite name="src/a/test.ts" tests="1">
+    <testcase classname="src/a/test.ts" name="outer &gt; adds"/></testsuite>
+  <testsuite name="src/b/test.ts" tests="1" failures="1"><testcase classname="src/b/test.ts" name="src/b/test.ts">
+    <failure message="Cannot find module './gone'"/></testcase></testsuite></testsuites>"""
+JEST = """<testsuites tests="2" failures="1" errors="1"><testsuite name="outer" tests="2">
+    <testcase classname="suite" name="outer &gt; adds" file="test/a.spec.js"/>
+    <testcase classname="suite" name=" &gt; top" file="test/a.spec.js"><failure>Error: expected 1
+    at x</failure></testcase></testsuite>
+  <testsuite name="test/b.spec.js" errors="1" tests="0">
+    <testcase classname="Test suite failed to run" name="test/b.spec.js" file="test/b.spec.js"><error>
+
+      Cannot find module './gone'</error></testcase></testsuite></testsuites>"""
+MOCHA = """<testsuite name="Mocha Tests" tests="2">
+  <testcase classname="outer inner" name="adds" file="/workspace/test/a.js"/>
+  <testcase classname="outer" name="skips" file="/workspace/test/a.js"><skipped/></testcase></testsuite>"""
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (
+            NODE,
+            {
+                "test/broken.test.js": "failed",
+                "test/a.test.js::outer::inner::adds": "passed",
+                "test/a.test.js::outer::inner::fails": "failed",
+                "test/a.test.js::later": "skipped",
+            },
+        ),
+        (VITEST, {"src/a/test.ts::outer > adds": "passed", "src/b/test.ts": "failed"}),
+        (
+            JEST,
+            {"test/a.spec.js::outer > adds": "passed", "test/a.spec.js::top": "failed", "test/b.spec.js": "error"},
+        ),
+        (MOCHA, {"test/a.js::outer inner::adds": "passed", "test/a.js::outer::skips": "skipped"}),
+    ],
+)
+def test_runners_of_javascript(content: str, expected: dict[str, str]) -> None:
+    found = read_junit(content.encode(), ["test/a.js", "src/a/test.ts"])
+    assert {name: result.outcome.value for name, result in found.items()} == expected
+
+
+def test_a_file_that_cannot_be_loaded_is_told_with_its_reason() -> None:
+    found = read_junit(JEST.encode(), [])
+    assert found["test/b.spec.js"].collecting
+    assert found["test/b.spec.js"].message == "Cannot find module './gone'"
+    assert found["test/a.spec.js::top"].message == "Error: expected 1"
+    assert not found["test/a.spec.js::top"].collecting
+
+
+def test_more_tests_than_the_file_counts_are_not_believed() -> None:
+    with pytest.raises(JUnitError, match="counts 2 tests and names 3"):
+        read_junit(MOCHA.replace("</testsuite>", '<testcase classname="x" name="y"/></testsuite>').encode(), [])

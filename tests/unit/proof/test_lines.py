@@ -8,7 +8,7 @@ import pytest
 
 from runner.model import FileHunks
 from runner.policy.globs import Globs
-from runner.steps.proof.lines import changed, read_cobertura, read_coverage_json, total
+from runner.steps.proof.lines import changed, read_coverage_json, read_report, together, total
 from runner.steps.proof.results import FileLines
 
 TESTS = Globs(("tests/**", "test_*.py"))
@@ -98,6 +98,83 @@ def test_cobertura_names_are_found_in_the_tree() -> None:
         <line number="1" hits="2"/><line number="2" hits="0"/></lines></class>
       <class filename="elsewhere.go"><lines><line number="1" hits="0"/></lines></class>
     </classes></package></packages></coverage>"""
-    assert read_cobertura(content, ["pkg/a.go", "b.go"]) == {"pkg/a.go": FileLines(run=(1,), missed=(2,))}
-    assert read_cobertura(b"<coverage", []) is None
-    assert read_cobertura(b'<!DOCTYPE x [<!ENTITY a "b">]><coverage>&a;</coverage>', []) is None
+    assert read_report(content, ["pkg/a.go", "b.go"]) == {"pkg/a.go": FileLines(run=(1,), missed=(2,))}
+    assert read_report(b"<coverage", []) is None
+    assert read_report(b'<!DOCTYPE x [<!ENTITY a "b">]><coverage>&a;</coverage>', []) is None
+
+
+LCOV = b"""TN:
+SF:src/a.js
+FN:2,(anonymous_0)
+DA:1,1
+DA:2,0
+BRDA:6,0,0,0
+end_of_record
+SF:/workspace/b.js
+DA:7,3
+end_of_record
+SF:/elsewhere/c.js
+DA:1,1
+end_of_record
+"""
+
+
+def test_lcov() -> None:
+    assert read_report(LCOV, ["src/a.js", "b.js"]) == {
+        "src/a.js": FileLines(run=(1,), missed=(2,)),
+        "b.js": FileLines(run=(7,)),
+    }
+    assert read_report(b"nothing of the kind", ["a.js"]) is None
+    assert read_report(b"SF:a.js\nDA:x,1\n", ["a.js"]) is None
+
+
+def test_several_reports_are_one() -> None:
+    first, second = {"a": FileLines(run=(1,), missed=(2, 3))}, {"a": FileLines(run=(2,)), "b": FileLines(run=(1,))}
+    assert together([first, second]) == {"a": FileLines(run=(1, 2), missed=(3,)), "b": FileLines(run=(1,))}
+
+
+# ── JavaScript and TypeScript ────────────────────────────────────────────────────────────────────────────────────
+
+SCRIPT = b"""// what it is for
+import { b } from './b.js';
+export function plus(
+  x: number,
+  y: number,
+): number {
+  if (x > 1) {
+    return b(
+      x,
+      y,
+    );
+  }
+
+  /* a remark */
+  return x + y;
+}
+"""
+
+
+def patch_of(path: str, *numbers: int) -> FileHunks:
+    return FileHunks(path=path, added=tuple((n, b"x") for n in numbers))
+
+
+def test_lines_of_javascript_without_code_do_not_count() -> None:
+    measured = {"src/a.ts": FileLines(run=(3, 7, 15), missed=(*range(8, 15), 16))}
+    mine = changed(measured, [patch_of("src/a.ts", 1, 11, 12, 13, 14, 15, 16)], TESTS, lambda _: SCRIPT)
+    assert (mine.lines, mine.missed) == (1, ())
+
+
+def test_the_middle_of_a_statement_counts_as_its_beginning() -> None:
+    measured = {"src/a.ts": FileLines(run=(7, 15), missed=(8,))}  # as istanbul counts
+    mine = changed(measured, [patch_of("src/a.ts", 9, 10, 15)], TESTS, lambda _: SCRIPT)
+    assert (mine.lines, mine.missed) == (2, (("src/a.ts", 8),))
+
+
+def test_a_script_that_no_test_loads_is_all_missed() -> None:
+    measured = {"src/b.js": FileLines(run=(1,))}
+    mine = changed(measured, [patch_of("src/a.ts", *range(1, 17))], TESTS, lambda _: SCRIPT)
+    assert mine.missed == tuple(("src/a.ts", number) for number in (3, 7, 8, 15))
+    types = b"export interface A {\n  a: number;\n}\nexport type B = A;\n"
+    assert changed(measured, [patch_of("src/a.ts", 1, 2, 3, 4)], TESTS, lambda _: types).lines == 0
+    none = [patch_of(path, 1) for path in ("vite.config.ts", "src/a.d.ts", "other/a.ts", "docs/a.js", "a.svg")]
+    assert changed(measured, none, TESTS, lambda _: SCRIPT).lines == 0
