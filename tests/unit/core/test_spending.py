@@ -115,6 +115,7 @@ def test_a_database_that_is_not_there_is_an_error_of_the_outside(tmp_path):
 def test_a_database_of_an_earlier_version_gets_its_account_book(url, book):
     with sa.create_engine(url).begin() as db:
         db.execute(sa.text("DROP TABLE spending"))
+        db.execute(sa.text("ALTER TABLE patches DROP COLUMN sketch"))
         db.execute(sa.text("UPDATE alembic_version SET version_num = '0002'"))
     fresh = open_store(url).spending
     account(fresh).charge(took(), 1)
