@@ -24,6 +24,7 @@ from runner.steps.proof.parts import Part, parts
 from runner.steps.proof.trial import Judged, Trial, capped
 
 Read = Callable[[str], bytes | None]
+_LEAST_SECONDS = 3.0
 
 
 class Laboratory(Protocol):
@@ -83,7 +84,7 @@ def mutation(trial: Trial) -> Series:
     chosen = tuple(islice(_in_turn(rows), policy.most))
     return Series(
         name="mutants", rule="mutants.survived", variants=chosen, left_out=0,
-        seconds=policy.seconds, action=policy.survived,
+        seconds=_time(policy.seconds, policy.survived, trial), action=policy.survived,
         noticed="mistakes made on the changed lines are noticed by a test",
         unnoticed="no test notices", remedy="test what this line is for",
     )  # fmt: skip
@@ -103,7 +104,8 @@ def necessity(trial: Trial, read_base: Read) -> Series:
         rows = []
     return Series(
         name="necessity", rule="necessity.unneeded", variants=tuple(rows[: policy.most]),
-        left_out=max(0, len(rows) - policy.most), seconds=policy.seconds, action=policy.unneeded,
+        left_out=max(0, len(rows) - policy.most),
+        seconds=_time(policy.seconds, policy.unneeded, trial), action=policy.unneeded,
         noticed="parts of the patch are needed by a test",
         unnoticed="no test needs", remedy="leave it out, or test what it is for",
     )  # fmt: skip
@@ -170,6 +172,11 @@ def problem_of(findings: Sequence[Finding], checks: Sequence[Check]) -> bool:
     """Whether anything is wrong already: nobody asks then how deep the proof goes."""
     verdicts = [*(f.verdict for f in findings), *(c.verdict for c in checks)]
     return Verdict.worst(verdicts) is not Verdict.PASSED
+
+
+def _time(most: float, action: Action, trial: Trial) -> float:
+    """Seconds for a series: what only informs may not cost much more than half of what the suite itself does."""
+    return most if action is not Action.ALLOW else min(most, max(_LEAST_SECONDS, trial.head.seconds / 2))
 
 
 def _is_product(trial: Trial, path: str) -> bool:

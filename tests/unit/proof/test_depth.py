@@ -49,6 +49,14 @@ def parts_of(trial_: Trial) -> Series:
     return necessity(trial_, lambda path: BASE)
 
 
+def test_what_only_informs_costs_half_of_the_suite() -> None:
+    slow = given()
+    slow = replace(slow, head=slow.head.model_copy(update={"seconds": 20.0}))
+    assert (mutation(given()).seconds, mutation(slow).seconds) == (3.0, 10.0)
+    decides = given(table="mutants", survived=Action.REVIEW)
+    assert mutation(decides).seconds == decides.policy.mutants.seconds
+
+
 def test_survivors_are_notes() -> None:
     lab = FakeLab(lambda changed: Answer.UNNOTICED if b"x - 1" in changed else Answer.NOTICED)
     found = measure(mutation(given()), lab)
