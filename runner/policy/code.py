@@ -7,17 +7,17 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 
-from runner.model import FileChange, Finding
+from runner.model import FileChange, Finding, Goal
 from runner.policy import javascript_uses, python_uses
 from runner.policy.case import Case, Family, Rule, consequence
 from runner.policy.languages import BUILD, JAVASCRIPT, PYTHON
 from runner.policy.python_uses import UnreadableError, Use
-from runner.policy.schema import Policy
+from runner.policy.schema import Action, Policy
 
 _SAYS = {
     "decoded": ("runs what it decodes first", "write the code itself, as text"),
     "credentials": ("touches a place where secrets are kept, or sends them away", "leave it out"),
-    "network": ("newly speaks to the network", "leave it out unless the goal cannot be reached without"),
+    "network": ("newly speaks to the network", "leave it out; where the goal is to add it, the goal is improve"),
     "network_in_tests": (
         "newly speaks to the network in a test or build file",
         "use what the test starts itself on 127.0.0.1, or a double",
@@ -32,6 +32,8 @@ _SAYS = {
     "temporary": ("newly takes a temporary name that anybody can take", "use tempfile.mkstemp or NamedTemporaryFile"),
     "tls": ("newly does not check certificates", "let certificates be checked"),
 }
+# Neither tests nor improvements have a reason for these.
+_ALWAYS = frozenset({"decoded", "credentials", "network_in_tests"})
 _MOST_PER_FILE = 5
 _HOST = re.compile(r"^(?:[a-z][a-z0-9+.-]*:)?(?://)?(?:[^/@]*@)?(\[[^\]]+\]|[^/:?#]+)", re.IGNORECASE)
 
@@ -48,14 +50,27 @@ def _judge(policy: Policy, case: Case) -> Iterator[Finding]:
             if shown[kind] > _MOST_PER_FILE:
                 continue
             says, remedy = _SAYS[kind]
+            known = kind == "network" and used_network and not use.where
             yield from consequence(
-                getattr(policy.code, kind),
+                _action(policy, kind, case.goal, in_tests=in_tests, known=known),
                 f"code.{kind}",
                 f"{file.path}:{use.first} {says}: {use.name}{f' to {use.where}' if use.where else ''}",
                 path=file.path,
                 line=use.first,
                 remedy=remedy,
             )
+
+
+def _action(policy: Policy, kind: str, goal: Goal, *, in_tests: bool, known: bool) -> Action:
+    """What follows from a use. `known`: the file used the network before, and this names nobody new."""
+    action: Action = getattr(policy.code, kind)
+    if kind in _ALWAYS:
+        return action
+    if in_tests:
+        return action.at_most(policy.code.in_tests)
+    if goal is Goal.IMPROVE or known:
+        return action.at_most(policy.code.in_improvements)
+    return action
 
 
 def _kind(use: Use, *, in_tests: bool) -> str:

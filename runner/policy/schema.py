@@ -32,6 +32,10 @@ class Action(StrEnum):
     ALLOW = "allow"
     """Nothing follows."""
 
+    def at_most(self, most: Action) -> Action:
+        """The milder of the two."""
+        return min(self, most, key=_STRICTNESS.index)
+
 
 class Direction(StrEnum):
     """Which way a repository may move a value of the host's policy."""
@@ -197,6 +201,12 @@ class Code(Table):
     files: Annotated[Action, Direction.STRICTER] = Field(description="Writing to fixed places outside the project.")
     temporary: Annotated[Action, Direction.STRICTER] = Field(description="Temporary names that anybody can take.")
     tls: Annotated[Action, Direction.STRICTER] = Field(description="Certificates not being checked.")
+    in_tests: Annotated[Action, Direction.STRICTER] = Field(
+        description="The most that follows from these in tests; not for `decoded`, `credentials` and the network."
+    )
+    in_improvements: Annotated[Action, Direction.STRICTER] = Field(
+        description="The most that follows where the goal is `improve`; not for `decoded`, `credentials` and tests."
+    )
     unreadable: Annotated[Action, Direction.STRICTER] = Field(
         description="A source that could be parsed on the base, and cannot any more."
     )

@@ -182,7 +182,9 @@ def _comparison(node: ast.Compare, text: str, line: int, negated: bool) -> Claim
     return held(kind, node.left, node.comparators[0], text, line, negated=negated is not flip)
 
 
-def held(kind: str, left: ast.expr, right: ast.expr, text: str, line: int, *, negated: bool) -> Claim:
+def held(
+    kind: str, left: ast.expr, right: ast.expr, text: str, line: int, *, negated: bool, loose: float = 0.0
+) -> Claim:
     """The claim that `left` stands in relation `kind` to `right`."""
     if kind != "in" and _fixed(left) and not _fixed(right):
         left, right, kind = right, left, _MIRROR.get(kind, kind)
@@ -191,8 +193,11 @@ def held(kind: str, left: ast.expr, right: ast.expr, text: str, line: int, *, ne
         # Two calls may well differ: that equal things are equal is a claim, if a weak one.
         calls = any(isinstance(n, ast.Call) for n in ast.walk(left))
         return Claim(text, line, subject, Strength.TRUTHY if calls else Strength.NOTHING, "equal to itself")
-    loose = 0.0
     strength = Strength.PARTIAL
+    apart = _distance(left) if kind in ("<", "<=") and not negated else None
+    if apart is not None:
+        # `abs(a - b) < 0.1` is `a == approx(b, abs=0.1)`
+        return held("~=", *apart, text, line, negated=False, loose=_number(right) or float("inf"))
     if kind in ("==", "is"):
         strength = Strength.EXACT
         call = right if last(right) == "approx" else left if last(left) == "approx" else None
@@ -208,6 +213,15 @@ def held(kind: str, left: ast.expr, right: ast.expr, text: str, line: int, *, ne
     if negated and strength >= Strength.CLOSE:
         strength = Strength.PRESENCE
     return Claim(text, line, subject, strength, kind, expected, negated, loose)
+
+
+def _distance(node: ast.expr) -> tuple[ast.expr, ast.expr] | None:
+    """The two whose distance `abs(a - b)` is."""
+    if isinstance(node, ast.Call) and last(node) in ("abs", "fabs") and len(node.args) == 1:
+        inner = node.args[0]
+        if isinstance(inner, ast.BinOp) and isinstance(inner.op, ast.Sub):
+            return inner.left, inner.right
+    return None
 
 
 def _fixed(node: ast.expr) -> bool:

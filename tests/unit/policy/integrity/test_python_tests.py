@@ -152,6 +152,7 @@ HOSTILE = {
     "assertTrue": ("tests.weakened", [("self.assertEqual(double(5), 10)", "self.assertTrue(double(5))")]),
     "assertIsNotNone": ("tests.weakened", [("self.assertEqual(double(5), 10)", "self.assertIsNotNone(double(5))")]),
     "assertRaises widened": ("tests.weakened", [("self.assertRaises(TypeError)", "self.assertRaises(Exception)")]),
+    "distance widened": ("tests.weakened", [("    assert result == 4\n", "    assert abs(result - 4) < 100\n")]),
     "raises widened": ("tests.weakened", [("pytest.raises(TypeError, match=\"number\")", "pytest.raises(Exception)")]),
     "raises one of many": ("tests.weakened", [("self.assertRaises(TypeError)", "self.assertRaises((TypeError, ValueError))")]),
     "match removed": ("tests.weakened", [(", match=\"number\"", "")]),

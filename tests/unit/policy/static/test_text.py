@@ -43,7 +43,7 @@ PY = "a.py"
         ("\f", {"text.form_feed": "review"}),
         ("p\u0430ss_word = 1", {"text.identifier": "block", "text.lookalike": "review"}),
         ("\u0455\u0441\u043e\u0440\u0435 = 1", {"text.identifier": "block"}),
-        ("\uff45val = 1", {"text.identifier": "block", "code.dynamic": "review"}),
+        ("\uff45val = 1", {"text.identifier": "block", "code.dynamic": "block"}),
         ("\U0001d5b2\U0001d5be\U0001d5c5\U0001d5bf = 1", {"text.identifier": "block"}),
         ("x = 'p\u0430ypal.com'", {"text.lookalike": "review"}),
         ("x\u00a0= 1", {"text.space": "review", "code.unreadable": "block"}),
