@@ -152,7 +152,8 @@ def in_words(value: object) -> tuple[Verdict | None, str, dict[str, Any]]:
         words = f"attempt {value.number} by {value.agent}: {value.outcome.value}, {value.tool_calls} tool calls"
         return verdict, f"{words}{'; ' + value.detail if value.detail else ''}", value.model_dump(mode="json")
     if isinstance(value, Rollout):
-        return value.verdict, f"release {value.release[:12]}: {value.verdict.value} {value.detail}".strip(), {}
+        how = "" if value.verdict is Verdict.PASSED and value.detail else f"{value.verdict.value} "
+        return value.verdict, f"release {value.release[:12]}: {how}{value.detail}".strip(), {}
     if isinstance(value, Health):
         return None, f"{value.level.value}: {value.summary}", value.model_dump(mode="json")
     if isinstance(value, Noun):
@@ -175,7 +176,8 @@ def _report_in_words(report: Report) -> str:
     shown = [report.verdict.value]
     tests, coverage = report.evidence.tests, report.evidence.coverage
     if tests is not None:
-        shown.append(f"{len(tests.red_to_green)} tests red → green, none of {tests.baseline_passed} lost")
+        count = len(tests.red_to_green)
+        shown.append(f"{count} {'test' if count == 1 else 'tests'} red → green, none of {tests.baseline_passed} lost")
     if coverage is not None and coverage.after is not None:
         shown.append(f"coverage {coverage.after:.0f} %")
     return " · ".join([*shown, size])

@@ -222,8 +222,8 @@ def _opening(agent: str, live: bool) -> str:
         else "The model is a script that answers the real CLI through the gateway: it shows nothing of a model's wit."
     )
     return (
-        "A service in production, a forge, a reviewer, and automend between them. Everything runs on this machine:\n"
-        f"the real [bold]{agent}[/] CLI in a sealed container, real tests, a real deploy. {answer}\n"
+        "A service in production, a forge, a reviewer, and automend between them. Everything runs on this machine: "
+        f"the real [bold]{agent}[/] CLI in a sealed container, real tests, a real deploy. {answer} "
         "The forge is a GitHub-shaped server over bare git repositories, checked against GitHub's published schemas."
     )
 
