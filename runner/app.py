@@ -34,6 +34,7 @@ from runner.steps.house import House
 from runner.steps.judge import Judged, gate_name, judge_somebodys
 from runner.steps.record import CONFIGURED, evidence_text
 from runner.store import open_store
+from runner.tripwire import Tripwire
 from sandbox.docker import DockerSandboxes
 from sandbox.stock import Keeping
 
@@ -249,7 +250,7 @@ def build(host: Host, *, owner: str | None = None) -> App:
     Raises:
         ConfigError: the database or an agent is configured wrongly.
     """
-    gateway = Gateway(host.home / "gateway")
+    gateway = Gateway(host.home / "gateway", tripwire=Tripwire(host.guarded()))
 
     @cache
     def forge() -> GitHubForge:

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import unquote, urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, model_validator
 from pydantic.fields import FieldInfo
@@ -266,10 +267,13 @@ class Secrets(BaseModel):
     anthropic_api_key: SecretStr | None = None
     database_url: SecretStr | None = None
 
-    def values(self) -> list[str]:
-        """Every secret that is set, for redaction."""
-        fields = (self.github_token, self.openai_api_key, self.anthropic_api_key, self.database_url)
-        return [s.get_secret_value() for s in fields if s is not None and s.get_secret_value()]
+    def values(self) -> dict[str, str]:
+        """Every secret that is set, by its name. Of an address, the secret is the password in it."""
+        given = {name: getattr(self, name) for name in type(self).model_fields}
+        found = {name: s.get_secret_value() for name, s in given.items() if isinstance(s, SecretStr)}
+        if "database_url" in found:
+            found["database_url"] = unquote(urlsplit(found["database_url"]).password or "")
+        return {name: value for name, value in found.items() if value}
 
 
 class Host(BaseModel):
@@ -299,6 +303,17 @@ class Host(BaseModel):
         if self.secrets.database_url is not None:
             return self.secrets.database_url.get_secret_value()
         return f"sqlite:///{self.home / 'automend.sqlite'}"
+
+    def guarded(self) -> dict[str, str]:
+        """What no container may ever see, by name: every secret of the settings, and the keys in files."""
+        found = self.secrets.values()
+        files = [getattr(self, name) for name in type(self).model_fields if name.endswith("_key_file")]
+        for path in {self.evidence_key, *(file for file in files if file is not None)}:
+            try:
+                found[path.name] = path.read_text(encoding="utf-8")
+            except (OSError, UnicodeError):
+                continue  # not there, or not text, and then nothing that a request could quote
+        return found
 
     def repo(self, *names: str | None) -> RepoConfig:
         """What the host knows about a repository, by any of its names."""

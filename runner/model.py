@@ -231,6 +231,7 @@ class Attempt(Noun):
     usage: Usage = Usage()
     seconds: float = 0.0
     transcript: str | None = None
+    start: str | None = Field(None, description="The tree that it began on.")
     tree: str | None = None
     dropped: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()

@@ -58,7 +58,7 @@ class Door(Protocol):
         ...
 
     def closed_because(self) -> tuple[str, str] | None:
-        """("budget" | "provider_down", why in words) once the door has shut itself, else None."""
+        """("budget" | "provider_down" | "leak", why in words) once the door has shut itself, else None."""
         ...
 
 

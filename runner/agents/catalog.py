@@ -10,7 +10,7 @@ from pydantic import SecretStr
 from runner.agents.claude import Claude
 from runner.agents.cli import Cli, CliAgent
 from runner.agents.codex import Codex
-from runner.agents.recording import Recording, load_recording
+from runner.agents.recording import Recording, dialect_of, load_recording
 from runner.agents.replay import Replay, Voice
 from runner.agents.replay_anthropic import MessagesVoice
 from runner.agents.replay_openai import ResponsesVoice
@@ -18,7 +18,9 @@ from runner.agents.script import load_script
 from runner.budget import Price
 from runner.config import AgentConfig, Host, PriceConfig
 from runner.errors import ConfigError, ProviderError
+from runner.exchanges import Exchange, record_path
 from runner.ports import Agent, Dialect, Gateway, Upstream
+from runner.tripwire import Tripwire
 
 CLIS: dict[str, Cli] = {"codex": Codex(), "claude": Claude()}
 VOICES: dict[Dialect, type[Voice]] = {"openai": ResponsesVoice, "anthropic": MessagesVoice}
@@ -47,8 +49,30 @@ def _agent(name: str, config: AgentConfig, host: Host, gateway: Gateway) -> Agen
         cli=cli,
         gateway=gateway,
         upstream=upstream,
-        records=lambda run, number: host.home / "runs" / run / f"attempt-{number}.exchanges.jsonl",
+        records=lambda run, number: record_path(host.home / "runs" / run, number),
         price=_price(host.settings.prices.get(config.model)),
+        tripwire=Tripwire(host.guarded()),
+    )
+
+
+def player(name: str, model: str, tape: tuple[Exchange, ...], record: Path, gateway: Gateway) -> Agent:
+    """The CLI of a recorded attempt, answered by the recording once more.
+
+    Args:
+        name: the agent's, as the attempt tells it.
+        model: the one that was asked for.
+        tape: what was recorded.
+        record: where what it asks now is kept.
+        gateway: makes the door.
+    """
+    cli = next(cli for cli in CLIS.values() if cli.dialect == dialect_of(tape))
+    return CliAgent(
+        name=name,
+        model=model,
+        cli=cli,
+        gateway=gateway,
+        upstream=lambda _number: Recording(tape),
+        records=lambda _run, _number: record,
     )
 
 
@@ -62,7 +86,7 @@ def _price(config: PriceConfig | None) -> Price | None:
 
 def _replay(config: AgentConfig, dialect: Dialect, host: Host) -> Callable[[int], Upstream]:
     path = script_of(config, host)
-    if path.suffix == ".jsonl":
+    if path.name.endswith((".jsonl", ".jsonl.gz")):
         return lambda _number: Recording(load_recording(path))
     return lambda number: Replay(VOICES[dialect](), load_script(path).turns(number))
 

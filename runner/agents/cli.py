@@ -6,13 +6,14 @@ import json
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol, Self
 
 from runner.budget import Price
-from runner.model import Attempt, Outcome
+from runner.model import Attempt, Finding, Outcome, Verdict
 from runner.ports import Budget, Dialect, Door, Gateway, Upstream
+from runner.tripwire import REMEDY, RULE, Tripwire
 from sandbox.api import DOOR, TOOLS, ExecResult, Sandbox
 
 log = logging.getLogger(__name__)
@@ -74,6 +75,7 @@ class CliAgent:
         upstream: makes who answers, for attempt `number` of a run; may raise ProviderError.
         records: where the exchanges of an attempt are kept.
         price: what the model costs, where that is known.
+        tripwire: knows what must not stay in a transcript.
     """
 
     name: str
@@ -83,6 +85,7 @@ class CliAgent:
     upstream: Callable[[int], Upstream]
     records: Callable[[str, int], Path]
     price: Price | None = None
+    tripwire: Tripwire = field(default_factory=Tripwire)
 
     def open_door(self, run: str, number: int, budget: Budget) -> AbstractContextManager[Door]:
         """The gateway for attempt `number` of `run`; shut when the context ends.
@@ -127,6 +130,12 @@ class CliAgent:
             )
             lines.keep_errors(result.stderr)
         outcome, detail = judge(result, door.closed_because(), reading, seconds)
+        message = reading.message
+        findings: tuple[Finding, ...] = ()
+        if outcome is Outcome.LEAKED:
+            # What carried the secret into the request is in the transcript, too.
+            clean(transcript, self.tripwire)
+            message, findings = "", (_leak(detail),)
         return Attempt(
             number=number,
             agent=self.name,
@@ -134,20 +143,23 @@ class CliAgent:
             outcome=outcome,
             detail=detail[:_LONGEST_DETAIL],
             exit_code=result.exit_code,
-            message=reading.message[:_LONGEST_MESSAGE],
+            message=message[:_LONGEST_MESSAGE],
             tool_calls=reading.tool_calls,
             usage=door.usage(),
             seconds=round(result.seconds, 3),
             transcript=str(transcript),
+            findings=findings,
         )
 
 
 def judge(result: ExecResult, closed: tuple[str, str] | None, reading: Reading, seconds: float) -> tuple[Outcome, str]:
     """How an attempt ended, and why in words.
 
-    What we did ourselves (killed it, shut the door) comes first, then the exit code; the CLI's own word about
-    success counts last, as a killed claude still reports success.
+    A secret in a request counts before all else; then what we did ourselves (killed it, shut the door), then the exit
+    code; the CLI's own word about success counts last, as a killed claude still reports success.
     """
+    if closed is not None and closed[0] == "leak":
+        return Outcome.LEAKED, f"{closed[1]}: nothing that it wrote is used"
     if result.timed_out:
         return Outcome.TIMEOUT, f"killed after {seconds:.0f} s"
     if result.truncated:
@@ -161,6 +173,23 @@ def judge(result: ExecResult, closed: tuple[str, str] | None, reading: Reading, 
         return Outcome.DONE, ""
     said = reading.error or _last_line(result.stderr) or "no reason given"
     return Outcome.CRASHED, f"exit code {result.exit_code}: {said}"
+
+
+def clean(transcript: Path, tripwire: Tripwire) -> None:
+    """Take secrets out of a transcript and of what stands beside it."""
+    for path in (transcript, errors_beside(transcript)):
+        if path.exists():
+            text = path.read_bytes().decode("utf-8", "surrogateescape")
+            path.write_bytes(tripwire.hide(text).encode("utf-8", "surrogateescape"))
+
+
+def errors_beside(transcript: Path) -> Path:
+    """Where the standard error of a transcript's program is kept."""
+    return transcript.with_name(f"{transcript.name}.stderr")
+
+
+def _leak(detail: str) -> Finding:
+    return Finding(rule=RULE, verdict=Verdict.FAILED, message=detail, remedy=REMEDY)
 
 
 def _last_line(output: bytes) -> str:
@@ -200,7 +229,7 @@ class Transcript:
     def keep_errors(self, stderr: bytes) -> None:
         """Standard error goes into a file beside the transcript."""
         if stderr:
-            self._path.with_name(self._path.name + ".stderr").write_bytes(stderr[:LARGEST_TRANSCRIPT])
+            errors_beside(self._path).write_bytes(stderr[:LARGEST_TRANSCRIPT])
 
     def _line(self, line: bytes) -> None:
         if not line.lstrip().startswith(b"{"):

@@ -170,6 +170,7 @@ class Asker:
 
     async def _once(self, question: Question, exchange: Exchange, stack: AsyncExitStack) -> Begun | _Try:
         secrets = self._upstream.secrets
+        exchange.answer.clear()  # of an earlier try
         attempt = await stack.enter_async_context(AsyncExitStack())
         try:
             async with asyncio.timeout(min(exchange.patience, self._ledger.seconds_left())):

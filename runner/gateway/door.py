@@ -24,6 +24,7 @@ from runner.gateway.record import Record, redact
 from runner.gateway.sse import Events, EventTooLongError
 from runner.model import Usage
 from runner.ports import Upstream
+from runner.tripwire import Tripwire
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -48,6 +49,7 @@ class OpenDoor:
         record: keeps what goes through.
         breaker: the provider's.
         patience: how long to wait for the provider.
+        tripwire: knows what no request may carry.
     """
 
     def __init__(
@@ -61,8 +63,10 @@ class OpenDoor:
         record: Record,
         breaker: Breaker | None,
         patience: Patience,
+        tripwire: Tripwire,
     ) -> None:
         self.socket = socket
+        self._tripwire = tripwire
         self._speeches = {path: speech for speech in speeches for path in speech.paths}
         self._usual = speeches[0]
         self._upstream = upstream
@@ -78,7 +82,7 @@ class OpenDoor:
         return self._ledger.usage()
 
     def closed_because(self) -> tuple[str, str] | None:
-        """("budget" | "provider_down", why in words) once the door has shut itself, else None."""
+        """("budget" | "provider_down" | "leak", why in words) once the door has shut itself, else None."""
         return self._ledger.closed_because()
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -122,6 +126,7 @@ class OpenDoor:
         # claude asks `/v1/messages?beta=true`; no other query means anything here.
         wanted = f"{path}?beta=true" if scope.get("query_string") == b"beta=true" else path
         question = Question(wanted, _headers(scope), data)
+        self._look_for_secrets(question, exchange)
         gone = asyncio.ensure_future(_disconnected(receive))
         exchange.patience = self._patience.headers if clean.get("stream") is True else self._patience.whole
         work = asyncio.ensure_future(self._answer(speech, question, send, exchange))
@@ -137,6 +142,20 @@ class OpenDoor:
         finally:
             gone.cancel()
             work.cancel()
+
+    def _look_for_secrets(self, question: Question, exchange: Exchange) -> None:
+        """Shut the door where a request carries a secret of the host.
+
+        Raises:
+            RefusedError: it does.
+        """
+        body = question.body.decode("ascii")
+        name = self._tripwire.sees("\n".join((body, *question.headers.values())))
+        if name is None:
+            return
+        exchange.request = question.body  # quoted in the one way that the record knows how to clean
+        shut = self._ledger.shut("leak", f"a request carried {name}, which no container is ever given")
+        raise RefusedError(BAD, "automend: this request does not pass", note=shut)
 
     async def _answer(self, speech: Speech, question: Question, send: Send, exchange: Exchange) -> None:
         async with AsyncExitStack() as stack:

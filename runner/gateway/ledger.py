@@ -46,7 +46,7 @@ class Ledger:
         return self._usage
 
     def closed_because(self) -> tuple[str, str] | None:
-        """("budget" | "provider_down", why), or None while the door is open."""
+        """("budget" | "provider_down" | "leak", why), or None while the door is open."""
         return self._closed
 
     def seconds_left(self) -> float:

@@ -1,4 +1,4 @@
-"""The exchanges of one attempt, one JSON line each, without secrets and with caps."""
+"""The exchanges of one attempt, kept without secrets and with caps."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from runner.exchanges import append
+from runner.tripwire import HIDDEN, Tripwire
+
 log = logging.getLogger(__name__)
 
-LARGEST_REQUEST = 256 * 1024
+LARGEST_REQUEST = 1024 * 1024
 LARGEST_ANSWER = 4 * 1024 * 1024
-LARGEST_FILE = 64 * 1024 * 1024
-HIDDEN = "[secret]"
+LARGEST_FILE = 128 * 1024 * 1024  # before it is compressed, to about a tenth
 
 
 def redact(text: str, secrets: Iterable[str]) -> str:
@@ -35,9 +37,10 @@ def cut(text: str, limit: int) -> str:
 class Record:
     """Writes exchanges to a file of mode 0600. A full or failing disk loses the record, never the attempt."""
 
-    def __init__(self, path: Path | None, secrets: tuple[str, ...]) -> None:
+    def __init__(self, path: Path | None, secrets: tuple[str, ...], tripwire: Tripwire | None = None) -> None:
         self._path = path
         self._secrets = secrets
+        self._tripwire = tripwire or Tripwire()
         self._left = LARGEST_FILE
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -51,18 +54,21 @@ class Record:
         line = json.dumps(
             {
                 **facts,
-                "request": cut(request.decode("utf-8", "replace"), LARGEST_REQUEST),
-                "answer": cut(answer.decode("utf-8", "replace"), LARGEST_ANSWER),
+                "request": cut(self._clean(request), LARGEST_REQUEST),
+                "answer": cut(self._clean(answer), LARGEST_ANSWER),
             },
             ensure_ascii=False,
         )
-        data = redact(line, self._secrets).encode("utf-8", "replace") + b"\n"
+        data = self._tripwire.hide(redact(line, self._secrets)).encode("utf-8", "replace") + b"\n"
         self._left -= len(data)
         if self._left <= 0:
             data = b'{"note": "the record is full"}\n'
         try:
-            with self._path.open("ab") as file:
-                file.write(data)
+            append(self._path, data)
         except OSError as e:
             log.warning("%s cannot be written: %s", self._path, e)
             self._left = 0
+
+    def _clean(self, body: bytes) -> str:
+        """Without secrets before it is cut: half of one is too much."""
+        return self._tripwire.hide(redact(body.decode("utf-8", "replace"), self._secrets))

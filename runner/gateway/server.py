@@ -32,6 +32,7 @@ from runner.gateway.record import Record
 from runner.gateway.responses import Responses
 from runner.gateway.upstream import HttpUpstream
 from runner.ports import Budget, Dialect, Door, Upstream
+from runner.tripwire import Tripwire
 
 SPEECHES: dict[Dialect, tuple[Speech, ...]] = {"openai": (Responses(), Completions()), "anthropic": (Messages(),)}
 """What each dialect is spoken as; the first is what its CLI speaks."""
@@ -60,11 +61,13 @@ class Gateway:
         directory: where the sockets are; a folder of our own is made in it (or in the system's temporary folder,
             where the path would be too long for a socket).
         patience: how long to wait for a provider.
+        tripwire: knows the secrets that no request may carry.
     """
 
-    def __init__(self, directory: Path, *, patience: Patience | None = None) -> None:
+    def __init__(self, directory: Path, *, patience: Patience | None = None, tripwire: Tripwire | None = None) -> None:
         self._parent = directory
         self._patience = patience or Patience()
+        self._tripwire = tripwire or Tripwire()
         self._lock = threading.Lock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
@@ -130,9 +133,10 @@ class Gateway:
                 upstream=upstream,
                 model=model,
                 ledger=ledger,
-                record=Record(record, upstream.secrets),
+                record=Record(record, upstream.secrets, self._tripwire),
                 breaker=breaker,
                 patience=self._patience,
+                tripwire=self._tripwire,
             )
             server = uvicorn.Server(
                 uvicorn.Config(

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
+from pathlib import Path
 
 from runner.budget import setting
 from runner.errors import Inconclusive, ProviderError
+from runner.git.importing import Imported
 from runner.git.trees import export
-from runner.model import Attempt, Noun, Outcome, Run
-from runner.ports import Budget
+from runner.model import Attempt, Base, Noun, Outcome, Run
+from runner.ports import Agent, Budget, Progress
 from runner.spending import Account
 from runner.steps.brief import prompt_version, write_brief
 from runner.steps.canary import VARIABLE, canaries, leaks
@@ -96,30 +99,22 @@ def _work(house: House, run: Run, account: Account, agent_name: str, seconds: fl
         wall_seconds=settings.attempt_seconds,
         account=account,
     )
-    tools = house.sandboxes.tools(house.tools, progress=house.say(run.id))
-    with agent.open_door(run.id, number, budget) as door:
-        spec = Spec(
-            image=tree_of(run.environment, "the environment image"),
-            labels=labels(run.id),
-            limits=house.limits(seconds=seconds),
-            door=door.socket,
-            tools=tools,
-        )
-        with house.sandboxes.open(spec) as box:
-            box.put_tree(export(mirror, start))
-            _give_git(box)
-            tried = agent.work(
-                box,
-                door,
-                number=number,
-                prompt=write_brief(house, run, number, canary=known.prompt),
-                seconds=seconds,
-                transcript=house.papers(run.id, f"attempt-{number}"),
-                env={VARIABLE: known.variable},
-            )
-            if tried.outcome is not Outcome.DONE:
-                return tried
-            left = collect(mirror, box, base)
+    work = Work(
+        run=run.id,
+        name=run.id,
+        number=number,
+        base=base,
+        start=start,
+        image=tree_of(run.environment, "the environment image"),
+        prompt=write_brief(house, run, number, canary=known.prompt),
+        seconds=seconds,
+        transcript=house.papers(run.id, f"attempt-{number}"),
+        budget=budget,
+    )
+    tried, left = let_work(house, agent, work, progress=house.say(run.id))
+    tried = tried.model_copy(update={"start": start})
+    if left is None:
+        return tried
     leaked = leaks(known, mirror, start, left.tree or start, tried.message)
     if leaked:
         detail = f"{leaked[0].message}: nothing that it wrote is used"
@@ -129,6 +124,59 @@ def _work(house: House, run: Run, account: Account, agent_name: str, seconds: fl
     if left.tree is not None:
         mirror.keep(f"runs/{run.id}/attempt-{number}", left.tree)
     return tried.model_copy(update={"tree": left.tree, "dropped": left.dropped, "findings": left.findings})
+
+
+@dataclass(frozen=True)
+class Work:
+    """What one agent is given.
+
+    `name` is what its container is labelled with, `start` the tree that it begins on; what it leaves is measured
+    against `base`.
+    """
+
+    run: str
+    name: str
+    number: int
+    base: Base
+    start: str
+    image: str
+    prompt: str
+    seconds: float
+    transcript: Path
+    budget: Budget
+
+
+def let_work(house: House, agent: Agent, work: Work, *, progress: Progress) -> tuple[Attempt, Imported | None]:
+    """A sealed container, an agent in it, and what it leaves; nothing (None) where it did not come to its end.
+
+    Raises:
+        DockerError: the engine failed.
+        ProviderError: nobody answers.
+    """
+    mirror = house.mirror(work.base.remote)
+    tools = house.sandboxes.tools(house.tools, progress=progress)
+    with agent.open_door(work.run, work.number, work.budget) as door:
+        spec = Spec(
+            image=work.image,
+            labels=labels(work.name),
+            limits=house.limits(seconds=work.seconds),
+            door=door.socket,
+            tools=tools,
+        )
+        with house.sandboxes.open(spec) as box:
+            box.put_tree(export(mirror, work.start))
+            _give_git(box)
+            tried = agent.work(
+                box,
+                door,
+                number=work.number,
+                prompt=work.prompt,
+                seconds=work.seconds,
+                transcript=work.transcript,
+                env={VARIABLE: canaries(house.host.home, work.run, work.number).variable},
+            )
+            done = tried.outcome is Outcome.DONE
+            return tried, collect(mirror, box, work.base) if done else None
 
 
 def _why_killed(tried: Attempt, account: Account) -> dict[str, object]:

@@ -20,6 +20,7 @@ import httpx
 import pytest
 
 from runner.app import owner_name
+from runner.exchanges import find_record, read_exchanges
 from runner.store import open_store
 from tests.conftest import OURS, REVIEWER, Repo
 from tests.contract.plugin import BOT, ForgeHub, token_of
@@ -156,6 +157,12 @@ class House:
     def show(self, run: str) -> dict[str, Any]:
         """A run, as `show` tells it."""
         return dict(self("show", run, "--json").document)
+
+    def asked(self, run: str, number: int) -> str:
+        """Everything that the CLI of an attempt sent to its model."""
+        path = find_record(self.home / "runs" / run, number)
+        assert path is not None
+        return "\n".join(e.request for e in read_exchanges(path))
 
     def until(self, holds: Callable[[dict[str, Any]], bool], *, run: str, seconds: float = 300) -> dict[str, Any]:
         """Wait until something holds of a run; read from the store, as commands would slow down what they watch."""

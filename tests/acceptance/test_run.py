@@ -93,7 +93,7 @@ def test_the_next_attempt_hears_why_the_first_was_refused(house, calc):
     assert done.code == 0, done.err
     first, second = done.document["attempts"]
     assert (first["outcome"], second["outcome"]) == ("done", "done")
-    asked = (house.home / "runs" / done.document["id"] / "attempt-2.exchanges.jsonl").read_text()
+    asked = house.asked(done.document["id"], 2)
     assert "test_calc.py::test_mean" in asked
     assert "regressions" in asked
 
@@ -187,7 +187,7 @@ def test_a_context_of_five_megabytes(house, calc):
     run = done.document
     assert 100_000 < len(run["job"]["context"]) < 250_000
     assert run["job"]["context"].endswith(TRACEBACK)
-    sent = (house.home / "runs" / run["id"] / "attempt-1.exchanges.jsonl").read_text()
+    sent = house.asked(run["id"], 1)
     assert "ZeroDivisionError: division by zero" in sent
 
 

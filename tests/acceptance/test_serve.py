@@ -97,7 +97,7 @@ def test_a_review_is_answered_with_one_more_commit(town, proposed):
     (answer,) = town.comments(pull)
     assert "**Revised:" in answer
     assert revised["head_sha"] in answer
-    asked = (town.house.home / "runs" / run["id"] / "attempt-2.exchanges.jsonl").read_text()
+    asked = town.house.asked(run["id"], 2)
     assert "in a docstring what the mean of nothing is" in asked
     assert "French" not in asked
     assert len(revised["attempts"]) == 2
@@ -115,7 +115,7 @@ def test_red_ci_is_answered(town, proposed):
     revised = town.house.until(
         lambda r: r["head_sha"] != run["head_sha"] and r["status"] == "proposed", run=run["id"], seconds=200
     )
-    asked = (town.house.home / "runs" / run["id"] / "attempt-2.exchanges.jsonl").read_text()
+    asked = town.house.asked(run["id"], 2)
     assert "the docs are missing" in asked
     town.review(run["pull"], "APPROVE")
     landed = town.house.until(over, run=run["id"])
@@ -148,7 +148,7 @@ def test_a_base_that_moved_against_it_is_met_from_the_new_base(town, proposed):
     revised = town.house.until(
         lambda r: r["head_sha"] != run["head_sha"] and r["status"] == "proposed", run=run["id"], seconds=200
     )
-    asked = (town.house.home / "runs" / run["id"] / "attempt-2.exchanges.jsonl").read_text()
+    asked = town.house.asked(run["id"], 2)
     assert "no longer merges (calc.py)" in asked
     main = town.get("acme/calc/commits/main")["sha"]
     parents = [p["sha"] for p in town.get(f"acme/calc/commits/{revised['head_sha']}")["parents"]]

@@ -32,7 +32,7 @@ FILES = {
 class Tried:
     attempt: Attempt
     calc: str
-    record: list[str]
+    record: Path
 
 
 def tree() -> bytes:
@@ -117,7 +117,7 @@ def attempt(sandboxes: DockerSandboxes, image: str, tools: str, tmp_path: Path) 
             calc = box.read("calc.py", limit=10_000) or b""
             for trap in ("CLAUDE_MD_WAS_READ", "AGENTS_MD_WAS_READ"):
                 assert box.read(trap, limit=10) is None
-        record = tmp_path / "home" / "runs" / "run-1" / f"attempt-{number}.exchanges.jsonl"
-        return Tried(tried, calc.decode(), record.read_text().splitlines())
+        record = tmp_path / "home" / "runs" / "run-1" / f"attempt-{number}.exchanges.jsonl.gz"
+        return Tried(tried, calc.decode(), record)
 
     return go

@@ -18,6 +18,7 @@ from runner.agents import cli as cli_module
 from runner.agents import replay_openai
 from runner.agents.catalog import build_agents
 from runner.config import AgentConfig, Host, Secrets, Settings
+from runner.exchanges import read_exchanges
 from runner.gateway import Gateway
 from runner.model import Outcome
 from runner.ports import Agent, Budget
@@ -60,9 +61,9 @@ def test_fixes_a_file(agent: Make, attempt: Try, cli: str) -> None:
     assert tried.transcript is not None
     lines = Path(tried.transcript).read_text().splitlines()
     assert all(isinstance(json.loads(line), dict) for line in lines)
-    exchanges = [json.loads(line) for line in done.record]
-    assert [e["status"] for e in exchanges if e["path"].startswith("POST")] == [200, 200, 200]
-    assert sum(e["usage"]["input"] for e in exchanges) == tried.usage.input
+    exchanges = read_exchanges(done.record)
+    assert [e.status for e in exchanges if e.path.startswith("POST")] == [200, 200, 200]
+    assert sum(e.usage["input"] for e in exchanges) == tried.usage.input
 
 
 @pytest.mark.parametrize("model", ["gpt-5.5", "gpt-5.6-sol", "gpt-6.1-sol"])
@@ -191,8 +192,8 @@ def test_a_recorded_attempt_can_be_played_again(
     agent: Make, attempt: Try, cli: str, tmp_path: Path, gateway: Gateway
 ) -> None:
     recorded = attempt(agent(cli, FIX))
-    tape = tmp_path / "tape.jsonl"
-    tape.write_text("\n".join(recorded.record))
+    tape = tmp_path / "tape.jsonl.gz"
+    tape.write_bytes(recorded.record.read_bytes())
     config = AgentConfig.model_validate({
         "cli": cli, "model": recorded.attempt.model, "provider": "replay", "script": tape,
     })  # fmt: skip
@@ -246,4 +247,4 @@ def test_with_a_key_over_http(  # noqa: PLR0917 - fixtures are passed by name
         done = attempt(build_agents({"it": config}, host, gateway)["it"])
         assert (done.attempt.outcome, done.attempt.detail, done.calc) == (Outcome.DONE, "", FIXED)
         assert provider.usage().requests == done.attempt.usage.requests == 3
-    assert "the-key-of-the-host" not in "".join(done.record)
+    assert "the-key-of-the-host" not in "".join(e.request + e.answer for e in read_exchanges(done.record))

@@ -74,7 +74,7 @@ def test_a_key_opens_the_door_to_the_right_address(
         {"dialect": "anthropic", "base_url": "https://api.anthropic.com", "key": "two"},
         {"dialect": "anthropic", "base_url": "http://127.0.0.1:1", "key": "two"},
     ]
-    assert (tmp_path / "home/runs/run-9/attempt-2.exchanges.jsonl").is_file()
+    assert (tmp_path / "home/runs/run-9/attempt-2.exchanges.jsonl.gz").is_file()
 
 
 def test_a_server_of_ones_own_gets_no_key_and_needs_none(

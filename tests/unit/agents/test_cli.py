@@ -13,8 +13,9 @@ from runner.agents import cli as cli_module
 from runner.agents.claude import Claude, ClaudeReading
 from runner.agents.cli import Cli, CliAgent, Reading, Transcript, judge
 from runner.agents.codex import Codex, CodexReading
-from runner.model import Outcome, Usage
+from runner.model import Outcome, Usage, Verdict
 from runner.ports import Door
+from runner.tripwire import Tripwire
 from sandbox.api import ExecResult, Sandbox
 
 CODEX_STREAM: list[dict[str, Any]] = [
@@ -199,6 +200,31 @@ def test_work(tmp_path: Path, cli: Cli, events: list[dict[str, Any]]) -> None:
     assert "m1" in box.argv
     assert box.env["KIND"] == "odd"
     assert all("fix" not in part for part in box.argv), "the prompt is not on the command line"
+
+
+def test_a_leak_leaves_no_word_behind(tmp_path: Path) -> None:
+    class Shut(FakeDoor):
+        def closed_because(self) -> Any:
+            return "leak", "a request carried some_token"
+
+    def nothing(*_: object) -> Any:
+        raise AssertionError
+
+    wire = Tripwire({"some_token": "a warning, Fixed"})
+    agent = CliAgent("a", "m1", Codex(), nothing, nothing, nothing, tripwire=wire)  # type: ignore[arg-type]
+    events = [{"type": "item.completed", "item": {"type": "agent_message", "text": "it is: a warning, Fixed"}}]
+    path = tmp_path / "attempt-1"
+    tried = agent.work(_box(Box(events)), Shut(), number=1, prompt="", seconds=77, transcript=path, env={})
+    assert (tried.outcome, tried.message) == (Outcome.LEAKED, "")
+    assert tried.detail == "a request carried some_token: nothing that it wrote is used"
+    (finding,) = tried.findings
+    assert (finding.rule, finding.verdict) == ("leak.secret", Verdict.FAILED)
+    assert "it is: [secret]" in path.read_text()
+
+
+def test_a_leak_counts_before_a_kill() -> None:
+    killed = ExecResult(exit_code=None, stdout=b"", stderr=b"", seconds=1.0, timed_out=True)
+    assert judge(killed, ("leak", "why"), CodexReading(), 9)[0] is Outcome.LEAKED
 
 
 def _box(box: Any) -> Sandbox:

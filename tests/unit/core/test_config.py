@@ -62,7 +62,26 @@ def test_replay_needs_a_script(tmp_path):
 def test_secrets_are_not_shown(tmp_path):
     host = load({"AUTOMEND_HOME": str(tmp_path), "GITHUB_TOKEN": "not-a-real-one"})
     assert "not-a-real-one" not in repr(host)
-    assert host.secrets.values() == ["not-a-real-one"]
+    assert host.secrets.values() == {"github_token": "not-a-real-one"}
+
+
+def test_what_no_container_may_see(tmp_path):
+    key = tmp_path / "some.key"
+    key.write_text("-----BEGIN-----\nthe key itself\n-----END-----\n")
+    host = load(
+        {
+            "AUTOMEND_HOME": str(tmp_path),
+            "OPENAI_API_KEY": "one",
+            "AUTOMEND_DATABASE_URL": "postgresql://me:with%20a%20space@db/automend",
+            "AUTOMEND_EVIDENCE_KEY_FILE": str(key),
+        }
+    )
+    assert host.guarded() == {
+        "openai_api_key": "one",
+        "database_url": "with a space",
+        "some.key": key.read_text(),
+    }
+    assert load({"AUTOMEND_HOME": str(tmp_path), "AUTOMEND_DATABASE_URL": "sqlite:///a.sqlite"}).guarded() == {}
 
 
 def test_the_template_of_init_is_a_valid_file_with_every_line_commented(tmp_path):

@@ -15,8 +15,10 @@ import httpx
 import pytest
 
 from runner.budget import Price
+from runner.exchanges import read_exchanges
 from runner.gateway import Gateway, Patience
 from runner.ports import Budget, Dialect, Door
+from runner.tripwire import Tripwire
 
 KEY = "the-real-key-of-the-host"
 
@@ -173,7 +175,7 @@ class Client:
         return self.http.post(path or PATHS[self.dialect], json=body, **options)
 
     def exchanges(self) -> list[dict[str, Any]]:
-        return [json.loads(line) for line in self.record.read_text().splitlines()]
+        return [e.model_dump(mode="json") for e in read_exchanges(self.record)]
 
 
 PATIENCE = Patience(headers=5, stall=5, tries=3, first_wait=0.01, longest_wait=0.05)
@@ -200,13 +202,14 @@ def open_door(tmp_path: Path, provider: Provider, shared: Gateway) -> Iterator[C
             price: Price | None = None,
             key: str = KEY,
             fresh: bool = False,
+            tripwire: Tripwire | None = None,
         ) -> Client:
             gateway = shared
-            if patience is not None or fresh:
-                gateway = Gateway(tmp_path / "doors", patience=patience or PATIENCE)
+            if patience is not None or fresh or tripwire is not None:
+                gateway = Gateway(tmp_path / "doors", patience=patience or PATIENCE, tripwire=tripwire)
                 stack.callback(gateway.close)
             base = f"{provider.url}/v1" if dialect == "openai" else provider.url
-            record = tmp_path / "records" / "attempt-1.jsonl"
+            record = tmp_path / "records" / "attempt-1.jsonl.gz"
             door = stack.enter_context(
                 gateway.open(
                     dialect=dialect,

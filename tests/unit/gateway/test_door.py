@@ -15,6 +15,7 @@ from runner.errors import OutsideError
 from runner.gateway import Gateway, Patience
 from runner.model import Usage
 from runner.ports import Budget, Dialect
+from runner.tripwire import Tripwire
 
 from .conftest import KEY, OPENAI_STREAM, PATHS, STREAMS, Client, Provider, Reply, event
 
@@ -117,7 +118,7 @@ def test_a_refused_key_is_not_tried_again_and_not_told(open_door: Open, provider
         "the provider answers HTTP 401 bad key [secret] (asked 1 times)",
     )
     assert KEY not in answer.text
-    assert KEY not in client.record.read_text()
+    assert KEY not in str(client.exchanges())
 
 
 def test_a_request_that_the_provider_does_not_like_is_told_in_its_words(open_door: Open, provider: Provider) -> None:
@@ -544,3 +545,40 @@ def test_every_exchange_is_recorded(open_door: Open, provider: Provider) -> None
     assert "response.completed" in first["answer"]
     assert (second["path"], second["status"]) == ("GET /v1/models", 404)
     assert stat.S_IMODE(client.record.stat().st_mode) == 0o600
+
+
+# ── the tripwire ─────────────────────────────────────────────────────────────────────────────────────────────
+
+HELD = "made up, and held by the host"
+
+
+def test_a_request_with_a_secret_of_the_host_shuts_the_door(open_door: Open, provider: Provider) -> None:
+    provider.replies = [Reply(chunks=list(OPENAI_STREAM))]
+    client = open_door(tripwire=Tripwire({"github_token": HELD}))
+    assert client.ask({"input": "honest", "stream": True}).status_code == 200
+    said = client.ask({"input": [{"output": f"GITHUB_TOKEN={HELD}\n"}], "stream": True})
+    assert (said.status_code, HELD in said.text) == (400, False)
+    kind, why = client.door.closed_because() or ("", "")
+    assert (kind, "github_token" in why, HELD in why) == ("leak", True, False)
+    assert client.ask({"input": "honest again", "stream": True}).status_code == 400
+    assert len(provider.asked) == 1
+    refused = client.exchanges()[1]
+    assert refused["note"] == why
+    assert "GITHUB_TOKEN=[secret]" in refused["request"]
+    assert HELD not in str(client.exchanges())
+
+
+@pytest.mark.parametrize("written", [r"made up, and held by the \u0068ost", "made up\\u002c and held by the host"])
+def test_however_the_secret_is_spelled_in_json(open_door: Open, provider: Provider, written: str) -> None:
+    client = open_door(tripwire=Tripwire({"github_token": HELD}))
+    said = client.http.post("/v1/responses", content=f'{{"input": "{written}"}}')
+    assert said.status_code == 400
+    assert provider.asked == []
+    assert written not in str(client.exchanges())
+
+
+def test_a_secret_in_a_header_does_not_pass(open_door: Open, provider: Provider) -> None:
+    client = open_door("anthropic", tripwire=Tripwire({"key": HELD}))
+    assert client.ask(headers={"anthropic-beta": f"x-{HELD}"}).status_code == 400
+    assert (client.door.closed_because() or ("",))[0] == "leak"
+    assert provider.asked == []

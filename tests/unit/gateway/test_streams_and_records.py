@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from pathlib import Path
 
@@ -9,10 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runner.exchanges import Exchange, read_exchanges
 from runner.gateway import record as record_module
 from runner.gateway import sse
 from runner.gateway.record import Record, cut
 from runner.gateway.sse import Events, EventTooLongError
+from runner.tripwire import Tripwire
 
 VALUES = [{"type": "a", "text": "ü\n€"}, {"type": "b"}, {"type": "c", "n": [1, 2]}]
 
@@ -47,10 +50,20 @@ def test_an_event_without_end_is_noticed(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_secrets_are_not_recorded(tmp_path: Path) -> None:
-    path = tmp_path / "r.jsonl"
+    path = tmp_path / "r.jsonl.gz"
     Record(path, ("hunter2", "")).write(request=b"a hunter2 b", answer=b"hunter2", note="hunter2!")
-    assert "hunter2" not in path.read_text()
-    assert json.loads(path.read_text()) == {"note": "[secret]!", "request": "a [secret] b", "answer": "[secret]"}
+    (line,) = gzip.decompress(path.read_bytes()).splitlines()
+    assert json.loads(line) == {"note": "[secret]!", "request": "a [secret] b", "answer": "[secret]"}
+
+
+def test_half_a_secret_is_not_left_where_a_request_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(record_module, "LARGEST_REQUEST", 20)
+    path = tmp_path / "r.jsonl.gz"
+    wire = Tripwire({"token": "the-words-of-the-host"})
+    Record(path, ("hunter2hunter2",), wire).write(request=b"1234hunter2hunter2" + b"x" * 50, answer=b"")
+    Record(tmp_path / "s", (), wire).write(request=b"1234 the-words-of-the-host" + b"x" * 50, answer=b"")
+    assert "hunter" not in read_exchanges(path)[0].request
+    assert "words" not in read_exchanges(tmp_path / "s")[0].request
 
 
 def test_a_record_has_caps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,10 +73,10 @@ def test_a_record_has_caps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     record = Record(path, ())
     for _ in range(50):
         record.write(request=b"x" * 10_000, answer=b"")
-    lines = [json.loads(line) for line in path.read_text().splitlines()]
-    assert len(lines[0]["request"]) < 150
-    assert lines[-1] == {"note": "the record is full"}
-    assert path.stat().st_size < 1100
+    lines = read_exchanges(path)
+    assert len(lines[0].request) < 150
+    assert lines[-1] == Exchange(note="the record is full")
+    assert len(gzip.decompress(path.read_bytes())) < 1100
 
 
 def test_a_record_that_cannot_be_written_loses_only_itself(tmp_path: Path) -> None:
