@@ -11,19 +11,22 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from runner.agents.catalog import build_agents
+from runner.agents.catalog import build_agents, player
+from runner.agents.recording import load_recording, prompt_of
+from runner.agents.sameness import Difference, first_difference, requests
 from runner.agents.summary import build_summarizer
 from runner.agents.tools import agent_tools
 from runner.config import Host, RepoConfig, read_repo_config
 from runner.engine import Engine
 from runner.errors import UsageError
 from runner.evidence.document import EvidenceFile
+from runner.exchanges import find_record, read_exchanges
 from runner.gateway import Gateway
 from runner.git.diff import diff_text
 from runner.git.remotes import dirty_paths
 from runner.github.forge import GitHubForge
 from runner.github.locate import Location, locate
-from runner.model import Goal, Job, Moment, Place, Run, RunStatus
+from runner.model import Attempt, Goal, Job, Moment, Place, Run, RunStatus
 from runner.policy.schema import load_policy
 from runner.ports import Deployer, Probe
 from runner.rollout.command import CommandDeployer
@@ -33,6 +36,7 @@ from runner.steps.again import Source
 from runner.steps.house import House
 from runner.steps.judge import Judged, gate_name, judge_somebodys
 from runner.steps.record import CONFIGURED, evidence_text
+from runner.steps.rerun import Rerun, rerun
 from runner.store import open_store
 from runner.tripwire import Tripwire
 from sandbox.docker import DockerSandboxes
@@ -40,6 +44,25 @@ from sandbox.stock import Keeping
 
 _FOLLOW_SECONDS = 0.15
 _LONGEST_CONTEXT = 200_000
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """A recorded attempt and its replay, held against each other.
+
+    `asked` is how many requests each made, `record` where those of the replay are kept.
+    """
+
+    then: Attempt
+    again: Rerun
+    asked: tuple[int, int]
+    difference: Difference | None
+    record: Path
+
+    @property
+    def same(self) -> bool:
+        """Whether the CLI asked the same, ended the same, and left the same files."""
+        return self.difference is None and not self.again.files and self.then.outcome is self.again.attempt.outcome
 
 
 @dataclass(frozen=True)
@@ -202,6 +225,75 @@ class App:
         auth = self.house.auth(where.forge) if where.path is None else {}
         names = tuple(n for n in (repo, where.forge, where.remote, remote) if n)
         return Source(self.house.mirror(remote), remote, auth, names, shown=where.forge or where.remote)
+
+    # ── attempts ────────────────────────────────────────────────────────────────────────────────────────────
+
+    def attempt(self, run: Run, number: int | None) -> tuple[Attempt, Path]:
+        """An attempt of a run (None: the last one) whose exchanges were recorded, and where they are.
+
+        Raises:
+            UsageError: there is none of that number, or no record of it.
+        """
+        found = self.recorded(run)
+        if not found:
+            raise UsageError(
+                f"run {run.id} has no recorded attempt",
+                remedy="it made none, or they were removed after run.keep_transcripts_days",
+            )
+        chosen = max(found) if number is None else number
+        if chosen not in found:
+            raise UsageError(
+                f"run {run.id} has no record of attempt {chosen}", remedy=f"there are: {', '.join(map(str, found))}"
+            )
+        return found[chosen]
+
+    def recorded(self, run: Run) -> dict[int, tuple[Attempt, Path]]:
+        """Number → attempt and record, of those attempts of a run whose exchanges are still kept."""
+        folder = self.host.home / "runs" / run.id
+        records = {tried.number: (tried, find_record(folder, tried.number)) for tried in run.attempts}
+        return {number: (tried, path) for number, (tried, path) in sorted(records.items()) if path is not None}
+
+    def replay(self, run: Run, number: int | None, *, name: str, progress: Callable[[str], None]) -> Replayed:
+        """Play a recorded attempt again to the real CLI, and hold what it does against what it did.
+
+        Args:
+            run: whose attempt.
+            number: which; None is the last one.
+            name: one of `gate_name`.
+            progress: told what is going on.
+
+        Raises:
+            UsageError: the attempt or its record is not there, or cannot be played.
+            DockerError: the engine failed.
+            ProviderError: never by a provider; the gateway's door cannot be made.
+        """
+        tried, record = self.attempt(run, number)
+        exchanges = read_exchanges(record)
+        tape, prompt = load_recording(record), prompt_of(exchanges)
+        if prompt is None:
+            raise UsageError(
+                f"{record} does not have what the agent was told",
+                remedy="requests are kept whole up to a size; this one was larger",
+            )
+        heard = self.house.papers(run.id, f"replay-{tried.number}.exchanges.jsonl.gz")
+        again = rerun(
+            self.house,
+            run,
+            tried,
+            player(tried.agent, tried.model, tape, heard, self.gateway),
+            prompt=prompt,
+            requests=len(tape),
+            name=name,
+            progress=progress,
+        )
+        now = read_exchanges(heard)
+        return Replayed(
+            then=tried,
+            again=again,
+            asked=(requests(exchanges), requests(now)),
+            difference=first_difference(exchanges, now),
+            record=heard,
+        )
 
     def evidence(self, run: Run) -> str:
         """The evidence file for a run's last verdict.

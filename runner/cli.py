@@ -24,16 +24,20 @@ import runner
 import sandbox
 from runner import doctor as doctor_checks
 from runner import screens
+from runner.agents.transcript import transcript as told_by
 from runner.app import App, opened
 from runner.cli_house import clean_command, images_command
 from runner.cli_policy import policy_group
+from runner.cli_replay import replay_command
 from runner.config import Host, load, template
 from runner.errors import AutomendError, DockerError, UsageError
 from runner.evidence import seal
 from runner.evidence.compare import compare
 from runner.evidence.document import EvidenceFile
 from runner.evidence.keys import key_id, make_key, read_public
+from runner.exchanges import read_exchanges
 from runner.model import Goal, Job, Moment, Run, RunStatus, Trigger, Verdict
+from runner.screens_transcript import show_transcript, transcript_json
 from sandbox.api import SandboxError
 
 EXIT_OF_VERDICT = {Verdict.PASSED: 0, Verdict.FAILED: 1, Verdict.ERROR: 3, Verdict.INCONCLUSIVE: 4}
@@ -291,23 +295,37 @@ def status_command(context: click.Context, everything: bool, as_json: bool) -> N
 @cli.command("show")
 @click.argument("run_id", metavar="RUN")
 @click.option("--patch", is_flag=True, help="The judged patch only.")
-@click.option("--transcript", type=int, metavar="N", help="The transcript of attempt N only.")
+@click.option("--transcript", is_flag=True, help="What the agent and its model said and did, exchange by exchange.")
+@click.option("--attempt", type=int, metavar="N", help="With --transcript: which attempt; default: the last.")
 @click.option("--evidence", is_flag=True, help="The evidence file of the last verdict only.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON document on stdout.")
 @click.pass_context
 def show_command(
-    context: click.Context, *, run_id: str, patch: bool, transcript: int | None, evidence: bool, as_json: bool
+    context: click.Context,
+    *,
+    run_id: str,
+    patch: bool,
+    transcript: bool,
+    attempt: int | None,
+    evidence: bool,
+    as_json: bool,
 ) -> None:
     """Show the whole story of a run: steps, verdicts with reasons, attempts, tokens and money, budgets, links.
 
     RUN is a run's id, or the beginning of one.
+
+    \b
+    automend show RUN --transcript                what happened in the last attempt
+    automend show RUN --transcript --attempt 1    and in the first
     """
+    if attempt is not None and not transcript:
+        raise UsageError("--attempt goes with --transcript", remedy="`show RUN` tells of all attempts")
     with opened(_host(context)) as app:
         run = app.house.store.run(run_id)
         if patch:
             screens.show_diff(out, app.diff(run))
-        elif transcript is not None:
-            _show_transcript(run, transcript)
+        elif transcript:
+            _show_transcript(app, run, attempt, as_json=as_json)
         elif evidence:
             out.file.write(app.evidence(run))
         elif as_json:
@@ -398,6 +416,7 @@ def hub_command(root: Path, port: int) -> None:
 cli.add_command(policy_group)
 cli.add_command(clean_command)
 cli.add_command(images_command)
+cli.add_command(replay_command)
 
 
 # ── inside ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -499,12 +518,13 @@ def _run_json(app: App, run: Run, *, brief: bool = False) -> dict[str, Any]:
     return document
 
 
-def _show_transcript(run: Run, number: int) -> None:
-    tried = next((a for a in run.attempts if a.number == number), None)
-    if tried is None or tried.transcript is None or not Path(tried.transcript).exists():
-        made = ", ".join(str(a.number) for a in run.attempts if a.transcript) or "none"
-        raise UsageError(f"run {run.id} has no transcript of attempt {number}", remedy=f"there are: {made}")
-    out.file.write(Path(tried.transcript).read_text(encoding="utf-8", errors="replace"))
+def _show_transcript(app: App, run: Run, number: int | None, *, as_json: bool) -> None:
+    tried, record = app.attempt(run, number)
+    told = told_by(read_exchanges(record))
+    if as_json:
+        out.print_json(json.dumps(transcript_json(tried, told)))
+        return
+    show_transcript(out, tried, told, tuple(n for n in app.recorded(run) if n != tried.number))
 
 
 def _tell_dirty(app: App, repo: str) -> None:

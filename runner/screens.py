@@ -193,7 +193,7 @@ def show_run(console: Console, run: Run, trail: list[tuple[int, Moment]], *, now
         if tried.message:
             console.print(Panel(Text(tried.message[-2000:]), border_style="dim", title="last message"))
         if tried.transcript:
-            console.print(f"  transcript: {escape(tried.transcript)}", highlight=False)
+            console.print(f"  automend show {run.id} --transcript --attempt {tried.number}", highlight=False)
     if run.report is not None:
         console.print("\n[bold]Last verdict[/]")
         console.print(report_block(run.report))

@@ -55,9 +55,12 @@ def test_a_dry_run_prints_the_judged_patch_and_the_story_can_be_read_later(house
     assert whole["attempts"][0]["tool_calls"] == 2
     assert whole["attempts"][0]["usage"]["output"] > 0
     assert {m["step"] for m in whole["trail"]} >= {"checkout.checkout", "attempt.attempt", "judge.judge_attempt"}
-    transcript = house("show", run["id"], "--transcript", "1")
-    assert '"turn.completed"' in transcript.out
-    none = house("show", run["id"], "--transcript", "7")
+    transcript = house("show", run["id"], "--transcript")
+    for words in ("attempt 1", "script (gpt-5.3-codex)", "cat >calc.py", "The mean of nothing is 0 now.", "done"):
+        assert words in transcript.out
+    told = house("show", run["id"], "--transcript", "--attempt", "1", "--json").document
+    assert (told["outcome"], len(told["exchanges"]), told["exchanges"][2]["calls"]) == ("done", 3, [])
+    none = house("show", run["id"], "--transcript", "--attempt", "7")
     assert none.code == 2
     assert "there are: 1" in none.said
     assert house("show", "2").code == 0
