@@ -36,7 +36,7 @@ from runner.steps.again import Source
 from runner.steps.house import House
 from runner.steps.judge import Judged, gate_name, judge_somebodys
 from runner.steps.record import CONFIGURED, evidence_text
-from runner.steps.rerun import Rerun, rerun
+from runner.steps.rerun import Rerun, rerun, same_end
 from runner.store import open_store
 from runner.tripwire import Tripwire
 from sandbox.docker import DockerSandboxes
@@ -62,7 +62,12 @@ class Replayed:
     @property
     def same(self) -> bool:
         """Whether the CLI asked the same, ended the same, and left the same files."""
-        return self.difference is None and not self.again.files and self.then.outcome is self.again.attempt.outcome
+        return self.difference is None and not self.again.files and self.same_end
+
+    @property
+    def same_end(self) -> bool:
+        """Whether both ended alike."""
+        return same_end(self.then.outcome, self.again.attempt.outcome)
 
 
 @dataclass(frozen=True)
@@ -265,7 +270,7 @@ class App:
         Raises:
             UsageError: the attempt or its record is not there, or cannot be played.
             DockerError: the engine failed.
-            ProviderError: never by a provider; the gateway's door cannot be made.
+            OutsideError: the gateway's door cannot be made.
         """
         tried, record = self.attempt(run, number)
         exchanges = read_exchanges(record)

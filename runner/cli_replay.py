@@ -89,9 +89,10 @@ def _show(run: Run, played: Replayed) -> None:
         table.add_row("", "", f"number {found.request} differs first, in {escape(_clean(found.where))}")
         table.add_row("", "[dim]then[/]", escape(_clean(found.then)))
         table.add_row("", "[dim]now[/]", escape(_clean(found.now)))
-    same_end = then.outcome is now.outcome
-    ended = then.outcome.value if same_end else f"{then.outcome.value}, now {now.outcome.value} {_clean(now.detail)}"
-    table.add_row(_sign(same_end), "ended", escape(ended))
+    ended = (
+        then.outcome.value if played.same_end else f"{then.outcome.value}, now {now.outcome.value} {_clean(now.detail)}"
+    )
+    table.add_row(_sign(played.same_end), "ended", escape(ended))
     if played.again.comparable:
         files = played.again.files
         table.add_row(_sign(not files), "files", "the same" if not files else f"{len(files)} differ")

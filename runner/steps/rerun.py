@@ -16,6 +16,14 @@ _ENOUGH = 1_000_000_000
 SPARE_REQUESTS = 20
 """How many more a replay may ask than were recorded, before it is stopped."""
 
+# How an attempt ends when it is played again that we had stopped, or whose work we would not use: the recording is
+# over where a budget was, and only a run looks for canaries.
+_STANDS_FOR = {
+    Outcome.BUDGET: {Outcome.CRASHED},
+    Outcome.PROVIDER_DOWN: {Outcome.CRASHED},
+    Outcome.LEAKED: {Outcome.CRASHED, Outcome.DONE, Outcome.NO_CHANGE},
+}
+
 
 @dataclass(frozen=True)
 class Rerun:
@@ -28,6 +36,11 @@ class Rerun:
     attempt: Attempt
     comparable: bool
     files: tuple[str, ...]
+
+
+def same_end(then: Outcome, now: Outcome) -> bool:
+    """Whether a replay ended as the attempt did, as far as a replay can."""
+    return now is then or now in _STANDS_FOR.get(then, ())
 
 
 def rerun(

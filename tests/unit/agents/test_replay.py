@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from runner.agents.recording import Recording, load_recording
+from runner.agents.recording import Recording, dialect_of, load_recording
 from runner.agents.replay import Replay, Voice
 from runner.agents.replay_anthropic import MessagesVoice
 from runner.agents.replay_openai import ResponsesVoice
@@ -199,6 +199,29 @@ def test_a_recording_is_played_in_order(tmp_path: Path) -> None:
     status, (error,) = ask(upstream, {})
     assert status == 400
     assert "ends after 2 answers" in error["error"]["message"]
+
+
+def test_each_path_has_its_own_answers_and_errors_come_again(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    lines = [
+        {"path": "POST /v1/messages/count_tokens", "status": 200, "tries": 1, "answer": '{"input_tokens": 4}'},
+        {"path": "POST /v1/messages", "status": 400, "tries": 1, "answer": '{"error": {"message": "too long"}}'},
+        {"path": "GET /v1/models", "status": 404, "note": "refused here, never there"},
+        {"path": "POST /v1/messages", "status": 200, "tries": 1, "answer": 'event: a\ndata: {"n": 1}\n\n'},
+        {"path": "POST /v1/messages", "status": 400, "tries": 4, "note": "the provider answers HTTP 529"},
+        {"path": "POST /v1/messages", "status": 400, "note": "the budget is used up"},
+        {"path": "POST /v1/messages", "status": 0, "tries": 1, "note": "the client went away"},
+    ]
+    path.write_text("\n".join(json.dumps(line) for line in lines))
+    upstream = Recording(load_recording(path))
+    assert ask(upstream, {}, "/v1/messages?beta=true") == (400, [{"error": {"message": "too long"}}])
+    assert ask(upstream, {}, "/v1/messages?beta=true") == (200, [{"n": 1}])
+    assert ask(upstream, {}, "/v1/messages/count_tokens") == (200, [{"input_tokens": 4}])
+    status, body = ask(upstream, {}, "/v1/messages")
+    assert (status, "529" in str(body)) == (400, True)
+    status, body = ask(upstream, {}, "/v1/messages")
+    assert (status, "ends after 4 answers" in str(body)) == (400, True)
+    assert dialect_of(load_recording(path)) == "anthropic"
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[1]", "nonsense", '{"status": 200, "answer": "{}"}'])
