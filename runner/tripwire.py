@@ -15,7 +15,7 @@ SHORTEST = 8
 
 HIDDEN = "[secret]"
 RULE = "leak.secret"
-REMEDY = "change that secret now, and find out how it came into the container, before any job runs again"
+REMEDY = "change that secret; then find out whether the job's own text had it, or how it came into the container"
 _LONGEST_WORD = 16
 
 

@@ -135,7 +135,7 @@ class CliAgent:
         if outcome is Outcome.LEAKED:
             # What carried the secret into the request is in the transcript, too.
             clean(transcript, self.tripwire)
-            message, findings = "", (_leak(detail),)
+            message, findings = "", (_leak(door),)
         return Attempt(
             number=number,
             agent=self.name,
@@ -188,8 +188,9 @@ def errors_beside(transcript: Path) -> Path:
     return transcript.with_name(f"{transcript.name}.stderr")
 
 
-def _leak(detail: str) -> Finding:
-    return Finding(rule=RULE, verdict=Verdict.FAILED, message=detail, remedy=REMEDY)
+def _leak(door: Door) -> Finding:
+    _, why = door.closed_because() or ("", "")
+    return Finding(rule=RULE, verdict=Verdict.FAILED, message=why, remedy=REMEDY)
 
 
 def _last_line(output: bytes) -> str:

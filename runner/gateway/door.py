@@ -101,13 +101,13 @@ class OpenDoor:
         except RefusedError as e:
             exchange.status, exchange.note = e.status, e.note
             body = json.dumps((speech or self._usual).error(e.message)).encode()
-            self._settle(exchange)
+            await self._settle(exchange)
             await _send_whole(send, e.status, body)
         except BrokenOffError as e:
             exchange.note = str(e)
             raise  # the server drops the connection, so that nobody takes half an answer for a whole one
         finally:
-            self._settle(exchange)
+            await self._settle(exchange)
             await asyncio.to_thread(self._ledger.flush)
 
     async def _serve(self, speech: Speech, scope: Message, receive: Receive, send: Send, exchange: Exchange) -> None:
@@ -126,7 +126,7 @@ class OpenDoor:
         # claude asks `/v1/messages?beta=true`; no other query means anything here.
         wanted = f"{path}?beta=true" if scope.get("query_string") == b"beta=true" else path
         question = Question(wanted, _headers(scope), data)
-        self._look_for_secrets(question, exchange)
+        await self._look_for_secrets(question, exchange)
         gone = asyncio.ensure_future(_disconnected(receive))
         exchange.patience = self._patience.headers if clean.get("stream") is True else self._patience.whole
         work = asyncio.ensure_future(self._answer(speech, question, send, exchange))
@@ -143,18 +143,18 @@ class OpenDoor:
             gone.cancel()
             work.cancel()
 
-    def _look_for_secrets(self, question: Question, exchange: Exchange) -> None:
+    async def _look_for_secrets(self, question: Question, exchange: Exchange) -> None:
         """Shut the door where a request carries a secret of the host.
 
         Raises:
             RefusedError: it does.
         """
         body = question.body.decode("ascii")
-        name = self._tripwire.sees("\n".join((body, *question.headers.values())))
+        name = await asyncio.to_thread(self._tripwire.sees, "\n".join((body, *question.headers.values())))
         if name is None:
             return
         exchange.request = question.body  # quoted in the one way that the record knows how to clean
-        shut = self._ledger.shut("leak", f"a request carried {name}, which no container is ever given")
+        shut = self._ledger.shut("leak", f"a request carried {name}, a secret of this host")
         raise RefusedError(BAD, "automend: this request does not pass", note=shut)
 
     async def _answer(self, speech: Speech, question: Question, send: Send, exchange: Exchange) -> None:
@@ -169,7 +169,7 @@ class OpenDoor:
                 if isinstance(answer, dict):
                     speech.read_whole(answer, exchange.meter)
                 exchange.meter.ended = True
-            self._settle(exchange)
+            await self._settle(exchange)
             await _send_whole(send, begun.status, redact_bytes(begun.data, self._upstream.secrets))
 
     async def _stream(self, speech: Speech, begun: Begun, send: Send, exchange: Exchange) -> None:
@@ -184,7 +184,7 @@ class OpenDoor:
                     meter.events += 1
                     speech.read(event, meter)
                 if meter.ended:
-                    self._settle(exchange)
+                    await self._settle(exchange)
                 await send({"type": "http.response.body", "body": piece, "more_body": True})
         except (EventTooLongError, OSError) as e:  # a timeout is an OSError, too
             raise self._broken(e) from None
@@ -207,7 +207,7 @@ class OpenDoor:
         self._asker.broke(why)
         return BrokenOffError(why)
 
-    def _settle(self, exchange: Exchange) -> None:
+    async def _settle(self, exchange: Exchange) -> None:
         """Count and record an exchange, once; before its end is sent, since the CLI may then be gone at once."""
         if exchange.settled:
             return
@@ -230,7 +230,8 @@ class OpenDoor:
             usage["usd"] = round(cost, 6)
         if meter.guessed:
             usage["guessed"] = True
-        self._record.write(
+        await asyncio.to_thread(  # other attempts' streams go through this loop
+            self._record.write,
             at=time.time(),
             path=exchange.path,
             status=exchange.status,

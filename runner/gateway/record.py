@@ -6,6 +6,7 @@ import json
 import logging
 from collections.abc import Iterable
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from runner.exchanges import append
@@ -42,32 +43,45 @@ class Record:
         self._secrets = secrets
         self._tripwire = tripwire or Tripwire()
         self._left = LARGEST_FILE
+        self._lock = Lock()
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch(mode=0o600)
             path.write_bytes(b"")
 
     def write(self, *, request: bytes, answer: bytes, **facts: Any) -> None:
-        """Add one exchange."""
-        if self._path is None or self._left <= 0:
+        """Add one exchange. Safe between threads."""
+        if self._path is None:
             return
         line = json.dumps(
             {
-                **facts,
+                **{name: self._told(value) for name, value in facts.items()},
                 "request": cut(self._clean(request), LARGEST_REQUEST),
                 "answer": cut(self._clean(answer), LARGEST_ANSWER),
             },
             ensure_ascii=False,
         )
-        data = self._tripwire.hide(redact(line, self._secrets)).encode("utf-8", "replace") + b"\n"
+        data = line.encode("utf-8", "replace") + b"\n"
+        with self._lock:
+            self._add(self._path, data)
+
+    def _add(self, path: Path, data: bytes) -> None:
+        if self._left <= 0:
+            return
         self._left -= len(data)
         if self._left <= 0:
             data = b'{"note": "the record is full"}\n'
         try:
-            append(self._path, data)
+            append(path, data)
         except OSError as e:
-            log.warning("%s cannot be written: %s", self._path, e)
+            log.warning("%s cannot be written: %s", path, e)
             self._left = 0
+
+    def _told(self, value: Any) -> Any:
+        """A fact without secrets, as an agent can write into some: what was stripped, and the path that it asked."""
+        if isinstance(value, list):
+            return [self._told(part) for part in value]
+        return self._clean(value.encode("utf-8", "replace")) if isinstance(value, str) else value
 
     def _clean(self, body: bytes) -> str:
         """Without secrets before it is cut: half of one is too much."""
