@@ -22,8 +22,8 @@ _LONGEST_WORD = 16
 class Tripwire:
     """Finds secrets in text: as they are, quoted, in hexadecimal and in base64.
 
-    Of a secret of several lines (a key in PEM), each line is one. A short value of letters alone (`postgres`) is not
-    looked for: it would be found in honest work.
+    Of a secret of several lines (a key in PEM), each line is one. A short value of letters or digits alone
+    (`postgres`) is not looked for: it would be found in honest work.
 
     Args:
         secrets: name → value.
@@ -48,7 +48,7 @@ def _forms(value: str) -> Iterator[str]:
         secret = line.strip()
         if len(secret) < SHORTEST or secret.startswith("-----"):
             continue
-        if secret.isalpha() and len(secret) < _LONGEST_WORD:
+        if (secret.isalpha() or secret.isdigit()) and len(secret) < _LONGEST_WORD:
             continue
         raw = secret.encode()
         quoted = json.dumps(secret)[1:-1]

@@ -54,9 +54,9 @@ class Ledger:
         return max(0.0, self._began + self._budget.wall_seconds - self._clock())
 
     def shut(self, kind: str, why: str) -> str:
-        """Shut the door for good; the first reason stays. Answers the reason."""
+        """Shut the door for good; the first reason stays, unless a leak comes to it. Answers the reason."""
         with self._lock:
-            if self._closed is None:
+            if self._closed is None or kind == "leak":
                 self._closed = (kind, why)
             return self._closed[1]
 

@@ -11,7 +11,9 @@ from runner.tripwire import HIDDEN, Tripwire
 
 TOKEN = "made-up/words+of 'the' \"host\""
 PEM = "-----BEGIN A KEY-----\nfirst line of made up letters\nand the second one\n-----END A KEY-----\n"
-WIRE = Tripwire({"token": TOKEN, "pem": PEM, "short": "1234567", "word": "postgres", "none": ""})
+WIRE = Tripwire(
+    {"token": TOKEN, "pem": PEM, "short": "1234567", "word": "postgres", "number": "1234567890", "none": ""}
+)
 
 
 @pytest.mark.parametrize(
@@ -39,7 +41,7 @@ def test_of_a_key_each_line_is_secret_but_not_its_frame() -> None:
     assert WIRE.sees("-----BEGIN A KEY-----\n-----END A KEY-----") is None
 
 
-@pytest.mark.parametrize("text", ["", "1234567", "postgres on port 5432", TOKEN[:-1], TOKEN.upper()])
+@pytest.mark.parametrize("text", ["", "1234567", "postgres on port 1234567890", TOKEN[:-1], TOKEN.upper()])
 def test_other_text_has_none(text: str) -> None:
     assert WIRE.sees(text) is None
     assert WIRE.hide(text) == text

@@ -13,6 +13,7 @@ import pytest
 from runner.budget import Price
 from runner.errors import OutsideError
 from runner.gateway import Gateway, Patience
+from runner.gateway.ledger import Ledger
 from runner.model import Usage
 from runner.ports import Budget, Dialect
 from runner.tripwire import Tripwire
@@ -582,3 +583,11 @@ def test_a_secret_in_a_header_does_not_pass(open_door: Open, provider: Provider)
     assert client.ask(headers={"anthropic-beta": f"x-{HELD}"}).status_code == 400
     assert (client.door.closed_because() or ("",))[0] == "leak"
     assert provider.asked == []
+
+
+def test_a_leak_is_told_even_where_the_door_was_shut_already() -> None:
+    ledger = Ledger(Budget(), lambda: 0.0)
+    ledger.shut("budget", "used up")
+    assert ledger.shut("leak", "a secret") == "a secret"
+    assert ledger.shut("provider_down", "later") == "a secret"
+    assert ledger.closed_because() == ("leak", "a secret")
