@@ -71,7 +71,8 @@ def cli(context: click.Context, config: Path | None, verbose: int) -> None:
     Try it:      automend demo
     On a repo:   automend run --repo ./my-project --context error.log --dry-run
     Judge:       automend gate --repo . --base main --head my-branch
-    Look:        automend status, automend show RUN, automend doctor
+    Look:        automend status, automend show RUN [--transcript], automend doctor
+    Look into:   automend replay RUN
 
     Exit codes: 0 yes or done, 1 judged no, 2 usage or configuration, 3 something outside failed
     (Docker, GitHub, a model provider), 4 inconclusive, 130 interrupted.
