@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -42,10 +43,15 @@ def replay_command(context: click.Context, *, run_id: str, attempt: int | None, 
     named: Path | None = context.obj
     with opened(load(config=named)) as app:
         run = app.house.store.run(run_id)
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # end as on Ctrl-C: clear up first
         with app.gate_name() as name, err.status("beginning", spinner="dots") as status:
-            played = app.replay(
-                run, attempt, name=name, progress=lambda words: status.update(escape(words.replace("\n", " ")))
-            )
+            try:
+                played = app.replay(
+                    run, attempt, name=name, progress=lambda words: status.update(escape(words.replace("\n", " ")))
+                )
+            except KeyboardInterrupt:
+                app.abandon_gate(name)
+                raise
     if as_json:
         out.print_json(json.dumps(_document(run, played)))
     else:
