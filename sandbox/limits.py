@@ -88,7 +88,8 @@ def memory_disks(limits: Limits) -> MemoryDisks:
 def seccomp() -> str:
     """The seccomp profile as JSON text, which the engine's API takes (a path is the client's business).
 
-    No ptrace, keyrings, bpf, userfaultfd, io_uring or mknod; sockets of AF_UNIX, INET, INET6 and NETLINK only.
+    No ptrace, keyrings, bpf, userfaultfd or io_uring; mknod makes FIFOs and nothing else; sockets of AF_UNIX, INET,
+    INET6 and NETLINK only.
     Derived from moby/profiles (Apache-2.0): see NOTICE.
     """
     text = files("sandbox").joinpath("seccomp.json").read_text(encoding="utf-8")

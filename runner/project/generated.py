@@ -42,9 +42,11 @@ _RESTORE = (
     '> "$HOME/restored"; '
     f"tar -x --skip-old-files --no-same-owner -f {_PLACE}/generated.tar"
 )
+# A job may leave a FIFO in a file's place, which would keep a reader waiting: what is not read by then stays, and is
+# refused with the tree.
 _WITHDRAW = (
-    f"{_UNLINK}; [ -f {_PLACE}/generated.sums ] || exit 0; "
-    f"sha256sum -c {_PLACE}/generated.sums 2>/dev/null | sed -n 's/: OK$//p' | grep -xFf \"$HOME/restored\" "
+    f'{_UNLINK}; [ -f {_PLACE}/generated.sums ] && [ -f "$HOME/restored" ] || exit 0; '
+    f"timeout 60 sha256sum -c {_PLACE}/generated.sums 2>/dev/null | sed -n 's/: OK$//p' | grep -xFf \"$HOME/restored\" "
     "| tr '\\n' '\\0' | xargs -0 -r rm -f --"
 )
 

@@ -131,6 +131,46 @@ while os.fork() or True:
     assert sandboxes.client.ping()
 
 
+def test_a_fifo_can_be_made_and_nothing_else_by_mknod(box: Sandbox) -> None:
+    """Honest tests make FIFOs. A character device of 0, 0 needs no capability, so only the profile refuses that one."""
+    script = """
+import errno, os, stat
+os.mkfifo("pipe", 0o600)
+os.mknod("other", stat.S_IFIFO | 0o644)
+folder = os.open(".", os.O_RDONLY)
+os.mkfifo("third", dir_fd=folder)
+kinds = {"blank": stat.S_IFCHR, "null": stat.S_IFCHR, "disk": stat.S_IFBLK, "file": stat.S_IFREG, "end": stat.S_IFSOCK}
+devices = {"null": os.makedev(1, 3), "disk": os.makedev(8, 0)}
+for name, kind in kinds.items():
+    for where in (None, folder):
+        try:
+            os.mknod(name, kind | 0o666, devices.get(name, 0), dir_fd=where)
+        except OSError as e:
+            print(name, errno.errorcode[e.errno])
+print(sorted(n for n in os.listdir() if stat.S_ISFIFO(os.lstat(n).st_mode)), len(os.listdir()))
+"""
+    said = python(box, script).decode().splitlines()
+    assert said[:-1] == [f"{name} EPERM" for name in ("blank", "null", "disk", "file", "end") for _ in range(2)]
+    assert said[-1] == "['other', 'pipe', 'third'] 3"
+
+
+def test_a_fifo_is_refused_with_the_tree_and_keeps_nobody_waiting(box: Sandbox, mirror: Mirror) -> None:
+    base = mirror.git("mktree", stdin=b"").decode().strip()
+    kept = hashlib.sha1(b"blob 3\0one", usedforsecurity=False).hexdigest()
+    sh(box, "mkdir sub && mkfifo pipe sub/known")
+    start = time.monotonic()
+    assert box.read("pipe", limit=100) is None
+    changes = box.get_changes({b"sub/known": ("100644", kept)})
+    assert not changes.unchanged
+    for tar in (changes.tar, box.get_tree()):
+        taken = import_tar(mirror, tar, base_tree=base)
+        assert taken.tree is None
+        assert {(f.rule, f.path) for f in taken.findings} == {
+            ("tree.special-file", "pipe"), ("tree.special-file", "sub/known"),
+        }  # fmt: skip
+    assert time.monotonic() - start < 30
+
+
 def test_the_items_on_containers_of_docker_bench_security(sandboxes: DockerSandboxes, shared: Sandbox) -> None:
     """Section 5, as `docker inspect` shows it; docs/security.md has the table with what they mean here."""
     seen = sandboxes.client.api.inspect_container(shared.id)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -42,8 +43,19 @@ def test_seccomp_profile_is_text_and_denies_by_default() -> None:
     assert rules["defaultAction"] == "SCMP_ACT_ERRNO"
     allowed = {name for rule in rules["syscalls"] if rule["action"] == "SCMP_ACT_ALLOW" for name in rule["names"]}
     assert {"read", "execve", "clone"} <= allowed
-    assert not {"ptrace", "bpf", "io_uring_setup", "keyctl", "userfaultfd", "mount", "unshare", "mknod"} & allowed
+    assert not {"ptrace", "bpf", "io_uring_setup", "keyctl", "userfaultfd", "mount", "unshare"} & allowed
     assert profile == seccomp()
+
+
+@pytest.mark.parametrize(("call", "argument"), [("mknod", 1), ("mknodat", 2)])
+def test_mknod_is_allowed_for_fifos_only(call: str, argument: int) -> None:
+    """By its mode: a device, a regular file and a socket have other bits there."""
+    [rule] = [rule for rule in json.loads(seccomp())["syscalls"] if call in rule["names"]]
+    assert (rule["names"], rule["action"]) == ([call], "SCMP_ACT_ALLOW")
+    [condition] = rule["args"]
+    assert condition == {
+        "index": argument, "op": "SCMP_CMP_MASKED_EQ", "value": stat.S_IFMT(0xFFFF), "valueTwo": stat.S_IFIFO,
+    }  # fmt: skip
 
 
 def test_limits_reach_the_engine() -> None:
