@@ -174,7 +174,7 @@ def _unreadable(policy: Policy, case: Case) -> Iterator[Finding]:
 
 def _why_unreadable(source: bytes) -> str | None:
     try:
-        python_uses.parsed(source)
+        python_uses.check(source)
     except UnreadableError as e:
         return str(e)
     return None

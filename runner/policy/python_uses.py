@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import ast
 import re
-import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+
+from runner.policy.python_nodes import nodes, outline, tree_of
 
 LARGEST = 1 << 20
 """Bytes of a source that are parsed; a larger one is said to be unreadable."""
@@ -173,36 +173,42 @@ def uses(source: bytes, *, own: frozenset[str] = frozenset()) -> list[Use]:
         UnreadableError: it cannot be parsed.
     """
     if source.isascii() and _ROOTS.search(source) is None and _PLACES.search(source.lower()) is None:
-        parsed(source)
+        check(source)
         return []  # every name starts at one of these words, however it is put together
     reader = _Reader(parsed(source), own, decodes=_DECODING.search(source) is not None)
     return sorted(reader.uses(), key=lambda use: (use.first, use.kind, use.name))
 
 
 def parsed(source: bytes) -> ast.Module:
-    """The syntax tree of a source; several rules ask for the same one, so the last few are kept. Do not change it.
+    """The syntax tree of a source; do not change it.
 
     Raises:
         UnreadableError: it cannot be parsed, whatever the reason.
     """
-    tree = _parsed(source)
-    if isinstance(tree, str):
-        raise UnreadableError(tree)
+    check(source)
+    tree = tree_of(source)
+    if isinstance(tree, Exception):
+        raise _unreadable(tree)
     return tree
 
 
-@lru_cache(maxsize=8)
-def _parsed(source: bytes) -> ast.Module | str:
+def check(source: bytes) -> None:
+    """Make sure that a source can be parsed.
+
+    Raises:
+        UnreadableError: it cannot be, whatever the reason.
+    """
     if len(source) > LARGEST:
-        return f"it has {len(source)} bytes, more than {LARGEST}"
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # an odd escape in somebody's string is nothing to us
-            return ast.parse(source)
-    except SyntaxError as e:
-        return f"line {e.lineno or 1}: {e.msg}"
-    except (ValueError, RecursionError, MemoryError, LookupError) as e:
-        return str(e) or type(e).__name__
+        raise UnreadableError(f"it has {len(source)} bytes, more than {LARGEST}")
+    failure = outline(source).failure
+    if failure is not None:
+        raise _unreadable(failure)
+
+
+def _unreadable(failure: Exception) -> UnreadableError:
+    if isinstance(failure, SyntaxError):
+        return UnreadableError(f"line {failure.lineno or 1}: {failure.msg}")
+    return UnreadableError(str(failure) or type(failure).__name__)
 
 
 class _Reader:
@@ -212,7 +218,7 @@ class _Reader:
         self._own = own
         self._stars: list[tuple[str, ast.stmt]] = []
         self._decoded: set[str] = set()
-        self._nodes = list(ast.walk(tree))
+        self._nodes = list(nodes(tree))
         self._learn()
         if decodes:
             self._learn_decoded()

@@ -13,6 +13,7 @@ from runner.policy.integrity.python import parsed
 from runner.policy.integrity.python_claims import BROAD, constant, dotted, last, truth
 from runner.policy.integrity.python_flow import FUNCTIONS
 from runner.policy.integrity.sides import Seen, Sides, touched
+from runner.policy.python_nodes import children, statements
 
 _RUNNER_NAMES = re.compile(r"^(_?pytest|py\.test|unittest|nose2?|conftest|doctest|coverage|hypothesis|tox)(\.|$)")
 _RUNNER_VARIABLE = re.compile(
@@ -43,6 +44,12 @@ _CONSTANT_METHODS = frozenset({"__eq__", "__ne__", "__hash__", "__bool__", "__co
                                "__subclasscheck__", "__lt__", "__le__", "__gt__", "__ge__"})  # fmt: skip
 _VALUES = frozenset({"int", "str", "float", "list", "dict", "tuple", "bytes", "set", "bool", "complex"})
 _REMEDY = "let the code do for everybody what it does for the tests; take this out"
+
+# Most nodes of a file are of these kinds, which none of the questions below is about.
+_INNOCENT = (
+    ast.Name, ast.Attribute, ast.arg, ast.arguments, ast.keyword, ast.Expr, ast.Return, ast.BinOp, ast.BoolOp,
+    ast.UnaryOp, ast.JoinedStr, ast.FormattedValue, ast.Tuple, ast.List, ast.comprehension,
+)  # fmt: skip
 
 Found = Iterator[Trace]
 
@@ -98,20 +105,21 @@ def _of_child(inside: ast.FunctionDef | ast.AsyncFunctionDef | None) -> bool:
 def _with_function(
     tree: ast.Module, lines: frozenset[int] | None
 ) -> Iterator[tuple[ast.AST, ast.FunctionDef | ast.AsyncFunctionDef | None]]:
-    """Every node that has some of these lines (all, where there are none), with the function that it is in."""
+    """The nodes that have some of these lines (all, where there are none), with the function that each is in."""
     waiting: list[tuple[ast.AST, ast.FunctionDef | ast.AsyncFunctionDef | None]] = [(tree, None)]
     while waiting:
         node, inside = waiting.pop()
-        if touched(lines, getattr(node, "lineno", 0), getattr(node, "end_lineno", 0) or 0):
+        line = getattr(node, "lineno", 0)
+        if not isinstance(node, _INNOCENT) and touched(lines, line, getattr(node, "end_lineno", 0) or 0):
             yield node, inside
         here = node if isinstance(node, FUNCTIONS) else inside
-        waiting += ((child, here) for child in ast.iter_child_nodes(node))
+        waiting += [(child, here) for child in children(node)]
 
 
 def _imports(tree: ast.Module) -> dict[str, str]:
     """Name → what it was imported as, dotted."""
     found: dict[str, str] = {}
-    for node in ast.walk(tree):
+    for node in statements(tree):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 name = alias.asname or alias.name.partition(".")[0]

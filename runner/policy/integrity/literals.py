@@ -16,6 +16,7 @@ from runner.policy.integrity.python import parsed
 from runner.policy.integrity.python_claims import constant
 from runner.policy.integrity.sides import Seen, Sides, touched
 from runner.policy.integrity.syntax import line, literal, text, walk
+from runner.policy.python_nodes import nodes
 
 _REMEDY = "find the rule behind the examples, and write that"
 _TRIVIAL = frozenset(
@@ -145,7 +146,9 @@ def _answers(test: Test) -> Iterator[str]:
 def _in_python(content: bytes, path: str, lines: frozenset[int] | None, *, examples: Examples) -> list[Trace]:
     tree = parsed(content)[0]
     found: list[Trace] = []
-    for node in ast.walk(tree) if tree is not None else ():
+    for node in nodes(tree) if tree is not None else ():
+        if not isinstance(node, (ast.If, ast.IfExp, ast.Match, ast.Dict)):
+            continue  # nothing else is a branch or a table
         if not touched(lines, getattr(node, "lineno", 0), getattr(node, "end_lineno", 0) or 0):
             continue
         compared, answer, shown = _branch(node)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -12,10 +11,10 @@ from pathlib import PurePosixPath
 from tree_sitter import Node
 
 from runner.policy.integrity.model import shown
-from runner.policy.integrity.python import parsed
-from runner.policy.integrity.python_flow import FUNCTIONS
+from runner.policy.integrity.python import unparsed
 from runner.policy.integrity.sides import Change, Seen, Sides, is_example, language, touched
 from runner.policy.integrity.syntax import parse, text, walk
+from runner.policy.python_nodes import outline
 
 _SCRIPTS = frozenset(
     {"__main__.py", "cli.py", "main.py", "setup.py", "noxfile.py", "tasks.py", "manage.py", "conftest.py"}
@@ -112,7 +111,7 @@ def unreadable(sides: Sides) -> Iterator[Seen]:
 def _problem(content: bytes, path: str) -> str:
     match language(path):
         case "python":
-            return parsed(content)[1]
+            return unparsed(content)
         case "javascript":
             return javascript_tree(content, PurePosixPath(path).suffix)[1]
         case _:
@@ -123,15 +122,12 @@ def defined_in_product(sides: Sides) -> Mapping[str, int]:
     """Functions and classes of the product that the patch changes; of JavaScript, the modules, too."""
     found: dict[str, int] = {}
     for change in product_files(sides, "python"):
-        tree = parsed(change.after)[0] if change.after is not None else None
-        for node in ast.walk(tree) if tree is not None else ():
-            if isinstance(node, (*FUNCTIONS, ast.ClassDef)):
-                end = node.end_lineno or node.lineno
-                found |= {node.name: node.lineno} if touched(change.added, node.lineno, end) else {}
+        names = outline(change.after).definitions if change.after is not None else ()
+        found |= {name: first for name, first, end in names if touched(change.added, first, end)}
     for change in product_files(sides, "javascript"):
         found[PurePosixPath(change.path).name.partition(".")[0]] = 1
-        names = _javascript_names(change.after, change.path)
-        found |= {name: first for name, first, end in names if touched(change.added, first, end)}
+        parts = _javascript_names(change.after, change.path)
+        found |= {name: first for name, first, end in parts if touched(change.added, first, end)}
     return {name: at for name, at in found.items() if not name.startswith("__") and name not in ("index", "main")}
 
 
@@ -141,9 +137,7 @@ def removed_from_product(sides: Sides) -> frozenset[str]:
     after: set[str] = set()
     for change in product_files(sides, "python"):
         for content, names in ((change.before, before), (change.after, after)):
-            tree = parsed(content)[0] if content is not None else None
-            nodes = ast.walk(tree) if tree is not None else ()
-            names.update(n.name for n in nodes if isinstance(n, (*FUNCTIONS, ast.ClassDef)))
+            names.update(name for name, _, _ in (outline(content).definitions if content is not None else ()))
     for change in product_files(sides, "javascript"):
         before.update(name for name, _, _ in _javascript_names(change.before, change.path))
         after.update(name for name, _, _ in _javascript_names(change.after, change.path))

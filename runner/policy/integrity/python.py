@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import ast
 import textwrap
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import PurePosixPath
 
 from runner.policy.integrity.conditions import looks_around, usually
 from runner.policy.integrity.model import Definition, Inside, Mark, Skip, Test, TestFile
 from runner.policy.integrity.python_claims import dotted, last, truth
 from runner.policy.integrity.python_flow import FUNCTIONS, Flow
+from runner.policy.python_nodes import outline, tree_of
 
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
 _HOOK = "pytest_"
@@ -22,17 +22,22 @@ _AWAITED = ("asyncio", "anyio", "trio", "gen_test", "inlineCallbacks", "coroutin
 _LONGEST_CASE = 400
 
 
-@lru_cache(maxsize=64)  # several rules ask; emptied after each patch (rules.py)
 def parsed(source: bytes) -> tuple[ast.Module | None, str]:
     """A module's tree, or why there is none. The tree is shared: nobody may change it."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return ast.parse(source), ""
-    except SyntaxError as e:
-        return None, f"line {e.lineno}: {e.msg}"
-    except (ValueError, RecursionError, MemoryError, UnicodeError) as e:
-        return None, f"{type(e).__name__}: {e}"
+    tree = tree_of(source)
+    return (None, _why(tree)) if isinstance(tree, Exception) else (tree, "")
+
+
+def unparsed(source: bytes) -> str:
+    """Why a module has no tree, or ""."""
+    failure = outline(source).failure
+    return "" if failure is None else _why(failure)
+
+
+def _why(failure: Exception) -> str:
+    if isinstance(failure, SyntaxError):
+        return f"line {failure.lineno}: {failure.msg}"
+    return f"{type(failure).__name__}: {failure}"
 
 
 def read_python(source: bytes, path: str) -> TestFile:

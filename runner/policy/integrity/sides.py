@@ -119,7 +119,7 @@ class Sides:
 
 def touched(lines: frozenset[int] | None, first: int, end: int) -> bool:
     """Whether any of `lines` is between the two, both included; where there are none, everything is touched."""
-    if lines is None:
+    if lines is None or (first <= end and (first in lines or end in lines)):
         return True
     return (
         not lines.isdisjoint(range(first, end + 1))
