@@ -72,7 +72,7 @@ from shop import table
 
 @pytest.mark.parametrize("number", range(20))
 def test_table(number):
-    for _ in range(100):
+    for _ in range(500):
         assert len(table(30)) == 30
     time.sleep(0.1)
 """

@@ -11,7 +11,7 @@ tests on which the verdict hangs are run again (`repeats`): neither may be chanc
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -21,24 +21,24 @@ from typing import TypeVar
 from runner.git.mirror import Mirror
 from runner.git.trees import overlay, paths, read
 from runner.model import Check, CoverageEvidence, FileHunks, Finding, Goal, Patch, SuiteRun, TestEvidence, Verdict
-from runner.policy.case import consequence
 from runner.policy.globs import Globs
 from runner.policy.schema import Policy
 from runner.project import Project, Pytest
 from runner.steps.proof.account import account
+from runner.steps.proof.altered import altered
 from runner.steps.proof.baseline import measured_base
 from runner.steps.proof.bench import Bench
 from runner.steps.proof.changes import TestChanges, split
-from runner.steps.proof.covered import Covered, coverage, fell, looked_twice
-from runner.steps.proof.depth import likeliest, measure, mutation, necessity, problem_of
-from runner.steps.proof.lab import Lab
-from runner.steps.proof.lint import Linted, lint
+from runner.steps.proof.covered import Covered, coverage
+from runner.steps.proof.depth import problem_of
+from runner.steps.proof.lint import Linted, judged_lint, lint
 from runner.steps.proof.redgreen import proof, red_green
 from runner.steps.proof.regressions import regressions
-from runner.steps.proof.repeats import believed, once_more, repeat
+from runner.steps.proof.repeats import believed
 from runner.steps.proof.results import Measurement
+from runner.steps.proof.second import Ways, tried_again
 from runner.steps.proof.suites import baseline, green, never_started
-from runner.steps.proof.trial import Trial, capped
+from runner.steps.proof.trial import Judged, Trial
 
 _AT_ONCE = 2
 _LARGEST_SOURCE = 4 << 20
@@ -56,6 +56,11 @@ class Proof:
     tests: TestEvidence | None = None
     coverage: CoverageEvidence | None = None
     runs: tuple[SuiteRun, ...] = ()
+
+    def having(self, more: Sequence[Judged]) -> Proof:
+        """The proof with more checks and what follows from them."""
+        findings = (*self.findings, *(f for judged in more for f in judged.findings))
+        return replace(self, checks=(*self.checks, *(judged.check for judged in more)), findings=findings)
 
 
 @dataclass(frozen=True)
@@ -153,36 +158,18 @@ def verify(
         return Proof((why,), runs=runs)
     if trial.policy.repeats.times:
         progress("running again what may be chance")
-    ways = {"base": partial(bench.measure, trees.base, coverage=False), "red": red_again, "kept": kept_again}
-    ways["head"] = partial(head_bench.measure, trees.head, coverage=False)
-    trial = replace(trial, repeats=repeat(trial, partial(once_more, ways), alone=isinstance(project.test, Pytest)))
-    if trial.policy.repeats.times and fell(trial):
-        with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
-            looks = [pool.submit(bench.measure, trees.base), pool.submit(head_bench.measure, trees.head)]
-        trial = looked_twice(trial, *(look.result() for look in looks))
+        ways: Ways = {
+            "base": partial(bench.measure, trees.base),
+            "red": red_again,
+            "kept": kept_again,
+            "head": partial(head_bench.measure, trees.head),
+        }
+        trial = tried_again(trial, ways, alone=isinstance(project.test, Pytest))
     shown = replace(_judged(start, trial, lint_run.result(), project), runs=runs)
-    return _deepened(shown, trial, head_bench, trees, progress)
-
-
-def _deepened(shown: Proof, trial: Trial, bench: Bench, trees: Trees, progress: Callable[[str], None]) -> Proof:
-    """The proof with what altering the patch shows of it, where nothing is wrong so far."""
-    if problem_of(shown.findings, shown.checks) or bench.build is not None:
-        return shown
-    both = (mutation(trial), necessity(trial, lambda path: read(bench.mirror, trees.base, path, limit=_LARGEST_SOURCE)))
-    tried = [series for series in both if series.variants]
-    if not tried:
+    if problem_of(shown.findings, shown.checks):
         return shown
     names = shown.tests.red_to_green if shown.tests is not None else ()
-    first = likeliest(trial, names) if isinstance(bench.project.test, Pytest) else ()
-    progress("asking whether the tests would notice a mistake")
-    with bench.box(trees.head) as box:
-        lab = Lab(bench, box, paths(bench.mirror, trees.head), first, trial.head.seconds)
-        judged = [measure(series, lab) for series in tried]
-    return replace(
-        shown,
-        checks=(*shown.checks, *(j.check for j in judged)),
-        findings=(*shown.findings, *(f for j in judged for f in j.findings)),
-    )
+    return shown.having(altered(trial, head_bench, base=trees.base, head=trees.head, names=names, progress=progress))
 
 
 def native(patch: Patch, project: Project) -> list[str]:
@@ -238,7 +225,7 @@ def _judged(start: Check, trial: Trial, linted: Linted, project: Project) -> Pro
     red = red_green(trial)
     whole = green(trial)
     covered = coverage(trial)
-    lint_check, lint_findings = _lint(linted, trial.policy, project)
+    lint_check, lint_findings = judged_lint(linted, trial.policy, project.lint)
     judged = [kept, red, whole, *([covered] if covered is not None else [])]
     checks = (start, *(j.check for j in judged), *([lint_check] if lint_check is not None else []))
     findings = (*(f for j in judged for f in j.findings), *lint_findings, *_unmeasured(covered))
@@ -252,26 +239,6 @@ def _judged(start: Check, trial: Trial, linted: Linted, project: Project) -> Pro
         reasons={test: words for test, words in proof(trial).items() if test in red.names},
     )
     return Proof(checks, findings, tests, _coverage_evidence(covered))
-
-
-def _lint(linted: Linted, policy: Policy, project: Project) -> tuple[Check | None, tuple[Finding, ...]]:
-    if project.lint is None:
-        return None, ()
-    if linted.problem:
-        words = f"the linter could not be asked: {linted.problem}"
-        return None, (Finding(rule="lint.unmeasured", verdict=Verdict.PASSED, message=words, review=True),)
-    findings = [
-        finding
-        for path, line, words in linted.new
-        for finding in consequence(
-            policy.lint.new, "lint.new", words, path=path, line=line, remedy="correct it, as the base is free of it"
-        )
-    ]
-    verdict = Verdict.worst([Verdict.PASSED, *(f.verdict for f in findings)])
-    summary = f"{len(linted.new)} findings that the base does not have (`{project.lint.line}`)"
-    details = {"output": linted.output} if linted.output else {}
-    check = Check(name="lint", verdict=verdict, summary=summary, seconds=linted.seconds, details=details)
-    return check, capped(findings)
 
 
 def _unmeasured(covered: Covered | None) -> tuple[Finding, ...]:

@@ -8,8 +8,12 @@ import time
 from collections import Counter
 
 from runner.git.trees import export, paths
-from runner.model import Noun
+from runner.model import Check, Finding, Noun, Verdict
+from runner.policy.case import consequence
+from runner.policy.schema import Policy
+from runner.project.model import Lint
 from runner.steps.proof.bench import Bench, tail
+from runner.steps.proof.trial import capped
 from sandbox.again import going_on
 from sandbox.api import WORKSPACE, Sandbox
 
@@ -47,6 +51,27 @@ def lint(bench: Bench, base_tree: str, head_tree: str, changed: tuple[str, ...])
 
     linted = going_on(work, tell=log.warning)
     return linted.model_copy(update={"seconds": round(time.monotonic() - begun, 2)})
+
+
+def judged_lint(linted: Linted, policy: Policy, asked: Lint | None) -> tuple[Check | None, tuple[Finding, ...]]:
+    """The check and the findings that follow from what the linter said; none where no linter is asked."""
+    if asked is None:
+        return None, ()
+    if linted.problem:
+        words = f"the linter could not be asked: {linted.problem}"
+        return None, (Finding(rule="lint.unmeasured", verdict=Verdict.PASSED, message=words, review=True),)
+    findings = [
+        finding
+        for path, line, words in linted.new
+        for finding in consequence(
+            policy.lint.new, "lint.new", words, path=path, line=line, remedy="correct it, as the base is free of it"
+        )
+    ]
+    verdict = Verdict.worst([Verdict.PASSED, *(f.verdict for f in findings)])
+    summary = f"{len(linted.new)} findings that the base does not have (`{asked.line}`)"
+    details = {"output": linted.output} if linted.output else {}
+    check = Check(name="lint", verdict=verdict, summary=summary, seconds=linted.seconds, details=details)
+    return check, capped(findings)
 
 
 def _by_ruff(bench: Bench, base_tree: str, head_tree: str, changed: tuple[str, ...]) -> Linted:
