@@ -15,6 +15,8 @@ from functools import lru_cache
 _WITH_STATEMENTS = (ast.stmt, ast.ExceptHandler, ast.match_case)
 _EMPTY = (ast.expr_context, ast.operator, ast.unaryop, ast.boolop, ast.cmpop)
 
+_LEAVES = (ast.Name, ast.Constant)
+
 
 @dataclass(frozen=True)
 class Outline:
@@ -48,6 +50,8 @@ def outline(source: bytes) -> Outline:
 def children(node: ast.AST) -> list[ast.AST]:
     """What `ast.iter_child_nodes` yields, but for contexts and operators: they have neither a line nor children."""
     found: list[ast.AST] = []
+    if isinstance(node, _LEAVES):
+        return found
     for name in node._fields:
         value = getattr(node, name, None)
         if isinstance(value, list):
