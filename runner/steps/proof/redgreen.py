@@ -7,7 +7,7 @@ from functools import cache, partial
 from runner.model import Finding, Goal, Verdict
 from runner.steps.proof.changes import split
 from runner.steps.proof.reasons import brought, reason
-from runner.steps.proof.trial import Judged, Trial, measured, passes, some
+from runner.steps.proof.trial import Judged, Trial, measured, passes, some, tests
 
 
 def red_green(trial: Trial) -> Judged:
@@ -53,7 +53,7 @@ def red_green(trial: Trial) -> Judged:
     verdict = Verdict.worst(
         [Verdict.PASSED, *([Verdict.INCONCLUSIVE] if unsure else []), *(f.verdict for f in findings)]
     )
-    words = f"{len(names)} tests fail on the base and pass on the patch"
+    words = f"{tests(len(names), 'fail')} on the base and {'passes' if len(names) == 1 else 'pass'} on the patch"
     words += f": {some(names)}" if names else ""
     words += "".join(f"; {test} is flaky, and so no proof: {seen}" for test, seen in list(chance.items())[:3])
     return Judged(measured("red-green", verdict, words, trial.red, details), tuple(findings), names)

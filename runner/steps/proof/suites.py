@@ -7,7 +7,7 @@ from typing import Any
 from runner.model import Check, Finding, Goal, Verdict
 from runner.steps.proof.changes import split
 from runner.steps.proof.results import Measurement
-from runner.steps.proof.trial import Judged, Trial, broken, capped, measured, passes, said, some
+from runner.steps.proof.trial import Judged, Trial, broken, capped, measured, passes, said, some, tests
 
 
 def baseline(base: Measurement) -> Check:
@@ -22,7 +22,9 @@ def baseline(base: Measurement) -> Check:
             "baseline", Verdict.INCONCLUSIVE, "the test command ran no test on the base", base, details, show=True
         )
     failing = f"; {len(base.red)} fail already and do not count ({some(base.red)})" if base.red else ""
-    return measured("baseline", Verdict.PASSED, f"{len(base.passed)} tests pass on the base{failing}", base, details)
+    return measured(
+        "baseline", Verdict.PASSED, f"{tests(len(base.passed), 'pass')} on the base{failing}", base, details
+    )
 
 
 def never_started(trial: Trial) -> bool:
@@ -63,7 +65,7 @@ def green(trial: Trial) -> Judged:
             )
         )
     verdict = Verdict.FAILED if red or findings else Verdict.INCONCLUSIVE if unsure else Verdict.PASSED
-    words = f"{len(head.passed)} tests pass on the patch"
+    words = f"{tests(len(head.passed), 'pass')} on the patch"
     words += f"; {len(red)} fail: {some(red)}" if red else ""
     words += f"; {len(flaky)} of them flaky: {some(flaky)}" if flaky else ""
     words += "".join(f"; nobody can say whether {t} fails: {trial.repeats.unsure[t]}" for t in unsure[:3])

@@ -59,6 +59,11 @@ class Judged:
     """Ids of the tests that it is about."""
 
 
+def tests(number: int, verb: str) -> str:
+    """So many tests do something, as one says it: `3 tests pass`, `1 test passes`."""
+    return f"1 test {verb}{'es' if verb.endswith('s') else 's'}" if number == 1 else f"{number} tests {verb}"
+
+
 def some(names: Iterable[str], most: int = 5) -> str:
     """The first few of many names."""
     listed = sorted(names)

@@ -75,7 +75,7 @@ def rules(findings: tuple[Finding, ...]) -> list[tuple[str, str]]:
 def test_a_base_that_can_be_compared_with() -> None:
     check = baseline(ran(one="passed", two="failed"))
     assert check.verdict is Verdict.PASSED
-    assert "1 tests pass" in check.summary
+    assert "1 test passes" in check.summary
     assert "1 fail already" in check.summary
 
 
