@@ -287,7 +287,10 @@ def status_command(context: click.Context, everything: bool, as_json: bool) -> N
         if not shown:
             out.print("No runs yet. `automend run --help` shows how to begin one; `automend demo` shows all of it.")
             return
-        table = Table("run", "status", "repo", "job", "pull request", "age", box=None, padding=(0, 2, 0, 0))
+        table = Table(box=None, padding=(0, 2, 0, 0))
+        for column in ("run", "status", "repo", "job", "PR", "age"):
+            # A run's id is what every other command asks for: only the job's title gives way on a narrow terminal.
+            table.add_column(column, no_wrap=column != "job")
         for run in shown:
             table.add_row(*screens.run_line(run), screens.ago(run.created))
         out.print(table)

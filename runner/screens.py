@@ -145,7 +145,7 @@ def comparison_block(found: Comparison) -> Group:
 def run_line(run: Run) -> tuple[str, str, str, str, str]:
     """A run as a row of `status`."""
     colour = COLOUR[run.status]
-    link = run.pull.url if run.pull is not None else ""
+    link = f"[link={run.pull.url}]#{run.pull.number}[/link]" if run.pull is not None else ""
     return run.id, f"[{colour}]{run.status.value}[/]", escape(run.job.repo), escape(title(run)[:50]), link
 
 
