@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import PurePosixPath
 
 from runner.git.mirror import Mirror
@@ -35,6 +36,8 @@ _OUTPUT = 8_000
 _PREPARE_SECONDS = 60.0
 _REPORT_SECONDS = 180.0
 _ONE_TEST_SECONDS = 60.0
+_SMALL = 0.7
+"""Share of the container's memory that a process may take for itself where the whole was not enough."""
 _PYTEST_NO_TESTS = 5
 # Options of pytest after which no value of theirs follows; of others one might.
 _ALONE = re.compile(r"--?(?:[qvxsl]+|r\w*|strict(-\w+)?|\S+=.*|verbose|quiet|exitfirst|doctest-modules)$")
@@ -102,15 +105,21 @@ class Bench:
     def measure(self, tree: str, *, only: tuple[str, ...] = (), coverage: bool = True) -> Measurement:
         """Run the suite on a tree; only these tests or test modules, where any are named and the runner can do that.
 
-        Where the container is lost, it is run from its beginning in a new one.
+        Where the container is lost, it is run from its beginning in a new one. Where its memory was not enough, it is
+        run once more so that what grows without end fails by itself, as a red test among others.
 
         Raises:
             SandboxError: the machine failed.
             GitError: the tree cannot be read.
         """
-        return going_on(lambda: self._measure(tree, only=only, coverage=coverage), tell=log.warning)
+        made = partial(self._measure, tree, only=only, coverage=coverage)
+        first = going_on(partial(made, kept_small=False), tell=log.warning)
+        if not first.memory:
+            return first
+        second = going_on(partial(made, kept_small=True), tell=log.warning)
+        return first if second.problem else second
 
-    def _measure(self, tree: str, *, only: tuple[str, ...], coverage: bool) -> Measurement:
+    def _measure(self, tree: str, *, only: tuple[str, ...], coverage: bool, kept_small: bool) -> Measurement:
         test = self.project.test
         known = paths(self.mirror, tree)
         with self.box(tree) as box:
@@ -121,7 +130,8 @@ class Bench:
                     problem = limit or f"the native sources do not compile: {tail(built)[-300:]}"
                     return _ended(built, problem=problem, limit=bool(limit))
             if isinstance(test, Pytest):
-                return self._pytest(box, test, known, only=only, coverage=coverage and test.coverage)
+                measured = coverage and test.coverage
+                return self._pytest(box, test, known, only=only, coverage=measured, kept_small=kept_small)
             if isinstance(test, Command):
                 return self._command(box, test, known, only=only if test.selects else (), coverage=coverage)
         raise ValueError("there is nothing to run: the project has no test command")
@@ -159,7 +169,14 @@ class Bench:
             yield box
 
     def _pytest(
-        self, box: Sandbox, test: Pytest, known: Mapping[str, object], *, only: tuple[str, ...], coverage: bool
+        self,
+        box: Sandbox,
+        test: Pytest,
+        known: Mapping[str, object],
+        *,
+        only: tuple[str, ...],
+        coverage: bool,
+        kept_small: bool,
     ) -> Measurement:
         made = box.exec(
             ["/bin/sh", "-c", f"mkdir -p {_OURS}/data && cat > {_RCFILE}"],
@@ -170,8 +187,9 @@ class Bench:
             return Measurement(problem=f"the container's /tmp cannot be written: {tail(made)}", limit=True)
         words = [*_PYTEST, *test.neutral, *chosen(test, known, only)]
         seconds = min(_ONE_TEST_SECONDS, self.limits.wall_seconds / 5)
+        small = f"ulimit -d {int(self.limits.memory_mb * 1024 * _SMALL)}; " if kept_small else ""
         script = (
-            f"{_PYTHON} cd {WORKSPACE}; "
+            f"{_PYTHON} cd {WORKSPACE}; {small}"
             f'[ -f /opt/automend/one_test_timeout ] && set -- --timeout={seconds:g} "$@"; '
             f'exec /opt/env/bin/python $safe {_measured(coverage=coverage)} "$@"'
         )
@@ -179,7 +197,9 @@ class Bench:
         tests, problem = _read_results(box, _JUNIT, known)
         limit = self._limit(ran, got_results=tests is not None)
         if limit or tests is None:
-            return _ended(ran, problem=limit or f"pytest ended with {ran.exit_code}: {problem}", limit=bool(limit))
+            why = limit or f"pytest ended with {ran.exit_code}: {problem}"
+            ended = _ended(ran, problem=why, limit=bool(limit))
+            return ended.model_copy(update={"memory": ran.oom and not kept_small})
         if ran.exit_code == _PYTEST_NO_TESTS and not tests:
             return _ended(ran)
         doubt = disagreement(ran.exit_code, tests, ran.stdout)

@@ -52,12 +52,14 @@ class Measurement(Noun):
     """One run of the suite on one tree.
 
     `problem` says why it cannot be believed or did not end (then `tests` may be partial); `limit` marks that a limit
-    of ours (time, memory, output) ended it. `output` is the end of what it printed.
+    of ours (time, memory, output) ended it, `memory` that it was the one on memory. `output` is the end of what it
+    printed.
     """
 
     tests: dict[str, TestResult] = Field(default_factory=dict)
     problem: str = ""
     limit: bool = False
+    memory: bool = False
     exit_code: int | None = None
     output: str = ""
     seconds: float = 0.0

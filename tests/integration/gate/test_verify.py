@@ -338,3 +338,18 @@ def test_what_no_test_notices_and_no_test_needs_is_noted(gate: Gate) -> None:
     assert told["necessity"].details["notes"] == ["no test needs the change of this line (stats.py:6)"]
     assert told["necessity"].summary.startswith("1 of 2 parts")
     assert shown(report) == set()
+
+
+def test_what_grows_without_end_is_a_red_test_among_others(gate: Gate) -> None:
+    gate.with_limits(memory_mb=256)
+    grows = (
+        "def squares(n):\n    found = b'x'\n    while len(found) != n * n:\n        found += found\n    return found\n"
+    )
+    fixed = "def squares(n):\n    return b'x' * (n * n)\n"
+    tests = "from grow import squares\n\n\ndef test_one():\n    assert squares(1) == b'x'\n\n\n"
+    tests += "def test_three():\n    assert len(squares(3)) == 9\n"
+    report = gate({"grow.py": grows, "test_grow.py": tests}, {"grow.py": fixed})
+    assert report.verdict is Verdict.PASSED, (no(report), report.checks)
+    assert report.evidence.tests is not None
+    assert report.evidence.tests.red_to_green == ("test_grow.py::test_three",)
+    assert report.evidence.tests.baseline_passed == 1
