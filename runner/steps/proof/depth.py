@@ -24,7 +24,7 @@ from runner.steps.proof.parts import Part, parts
 from runner.steps.proof.trial import Judged, Trial, capped
 
 Read = Callable[[str], bytes | None]
-_LEAST_SECONDS = 3.0
+_LEAST_SECONDS = 5.0
 
 
 class Laboratory(Protocol):

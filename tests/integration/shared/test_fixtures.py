@@ -26,7 +26,7 @@ def test_a_home_knows_no_setting_of_this_machine(monkeypatch, request, tmp_path)
     home = request.getfixturevalue("home")
     host = load()
     assert host.home == home
-    assert host.secrets.values() == []
+    assert host.secrets.values() == {}
     assert host.settings.run.policy == "default"
     assert Path.cwd().is_relative_to(tmp_path)
 

@@ -6,6 +6,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -92,11 +93,14 @@ def test_a_write_waits_for_the_rate_limit_too(moody: Moody) -> None:
     [
         Said(403, LIMITED, {"Retry-After": "3600"}),
         Said(429, SECONDARY, {"Retry-After": "3600"}),
-        Said(403, LIMITED, {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(int(time.time()) + 3600)}),
-        Said(429, LIMITED, {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(int(time.time()) + 3600)}),
+        Said(403, LIMITED, {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "in an hour"}),
+        Said(429, LIMITED, {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "in an hour"}),
     ],
 )
 def test_a_long_wait_is_told_at_once(moody: Moody, limited: Said) -> None:
+    if "X-RateLimit-Reset" in limited.headers:
+        reset = {"X-RateLimit-Reset": str(int(time.time()) + 3600)}
+        limited = replace(limited, headers={**limited.headers, **reset})
     forge = moody.says(limited)
     began = time.monotonic()
     with pytest.raises(ForgeError, match=r"rate limit is used up; it wants a wait of 3\d\d\d s") as e:
