@@ -13,11 +13,12 @@ import hmac
 import os
 import re
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from runner.errors import ConfigError, Refused
+from runner.errors import ConfigError, GitError, Refused
 from runner.git.diff import hunks, read_patch
 from runner.git.mirror import Mirror
 from runner.model import Finding, Run, Verdict
@@ -43,8 +44,11 @@ class Canaries:
 
     def seen_in(self, text: str) -> str | None:
         """Which of them a text has (as it is, cut by signs, backwards, in hexadecimal or base64), in words."""
+        digits = _NOT_HEX.sub("", text.lower())
+        letters = _NOT_BASE64.sub("", text.translate(_OTHER_ALPHABET))
         for value, where in ((self.variable, "environment"), (self.prompt, "prompt")):
-            if _has(text, value):
+            plain = (value, value[::-1], value.encode().hex())
+            if any(form in digits for form in plain) or any(form in letters for form in _in_base64(value)):
                 return where
         return None
 
@@ -64,12 +68,15 @@ def canaries(home: Path, run: str, number: int) -> Canaries:
 
 
 def leaks(known: Canaries, mirror: Mirror, start: str, tree: str, message: str) -> tuple[Finding, ...]:
-    """Findings for every place to which a canary was carried: lines and names that the patch adds, last words.
+    """Findings for every file to which a canary was carried, by its name or by lines added, and for the last words.
 
-    Raises:
-        GitError: a tree cannot be read.
+    A patch that cannot be read (too large, say) passes no gate, which reads it in the same way and says why.
     """
-    return tuple(_findings(known, _written(mirror, start, tree), message))
+    found: list[Finding] = []
+    with suppress(GitError):
+        for finding in _written(known, mirror, start, tree):
+            found.append(finding)  # noqa: PERF402 - what was found before it could not be read any further is kept
+    return (*found, *_said(known, message))
 
 
 def refuse_leaks(house: House, run: Run, words: str) -> None:
@@ -86,25 +93,27 @@ def refuse_leaks(house: House, run: Run, words: str) -> None:
             )
 
 
-def _findings(known: Canaries, written: Iterable[tuple[str, int | None, str]], message: str) -> Iterator[Finding]:
-    for path, line, text in written:
-        where = known.seen_in(text)
-        if where is not None:
-            yield _finding(f"{path} carries a canary out of the agent's {where}", path, line)
+def _said(known: Canaries, message: str) -> Iterator[Finding]:
     where = known.seen_in(message)
     if where is not None:
         yield _finding(f"the agent's last words carry a canary out of its {where}")
 
 
-def _written(mirror: Mirror, start: str, tree: str) -> Iterator[tuple[str, int | None, str]]:
+def _written(known: Canaries, mirror: Mirror, start: str, tree: str) -> Iterator[Finding]:
     for file in read_patch(mirror, start, tree).files:
-        if file.status == "A":
-            yield file.path, None, file.path
+        where = known.seen_in(file.path) if file.status == "A" else None
+        if where is not None:
+            yield _carried(file.path, None, where)
     for hunk in hunks(mirror, start, tree):
-        for number, content in hunk.added:
-            yield hunk.path, number, content.decode("utf-8", "replace")
-        # A value that was cut into lines is still one.
-        yield hunk.path, None, b"".join(content for _, content in hunk.added).decode("utf-8", "replace")
+        # All lines at once: a value that was cut into lines is still one.
+        where = known.seen_in(b"".join(content for _, content in hunk.added).decode("utf-8", "replace"))
+        if where is not None:
+            lines = (n for n, content in hunk.added if known.seen_in(content.decode("utf-8", "replace")))
+            yield _carried(hunk.path, next(lines, None), where)
+
+
+def _carried(path: str, line: int | None, where: str) -> Finding:
+    return _finding(f"{path} carries a canary out of the agent's {where}", path, line)
 
 
 def _finding(message: str, path: str | None = None, line: int | None = None) -> Finding:
@@ -118,14 +127,9 @@ def _finding(message: str, path: str | None = None, line: int | None = None) -> 
     )
 
 
-def _has(text: str, value: str) -> bool:
-    digits = _NOT_HEX.sub("", text.lower())
-    if any(form in digits for form in (value, value[::-1], value.encode().hex())):
-        return True
-    letters = _NOT_BASE64.sub("", text.translate(_OTHER_ALPHABET))
-    return any(form in letters for form in _base64(value.encode())) or any(
-        form in letters for form in _base64(bytes.fromhex(value))
-    )
+def _in_base64(value: str) -> Iterator[str]:
+    yield from _base64(value.encode())
+    yield from _base64(bytes.fromhex(value))
 
 
 def _base64(value: bytes) -> Iterator[str]:

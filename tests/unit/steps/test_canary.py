@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from runner.errors import ConfigError, Refused
+from runner.git import diff
 from runner.git.mirror import Mirror
 from runner.steps.canary import Canaries, canaries, leaks, refuse_leaks
 from tests.conftest import Repo
@@ -77,6 +78,20 @@ def test_added_lines_names_and_last_words_are_looked_at(tmp_path: Path, make_rep
     assert {f.path for f in found} == {"b.txt", f"{KNOWN.prompt}.md", "cut.txt", None}
     assert all(f.rule == "leak.canary" and f.remedy for f in found)
     assert leaks(KNOWN, mirror, base, base, "Done.") == ()
+
+
+def test_a_patch_that_is_too_large_to_be_read_is_left_to_the_gate(
+    tmp_path: Path, make_repo: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repo: Repo = make_repo({"a.txt": "a\n"})
+    start = repo.head
+    repo.commit({"a.txt": f"{KNOWN.variable}\n" + "b\n" * 2000, KNOWN.prompt: "x\n"})
+    mirror = Mirror(tmp_path / "mirror.git")
+    mirror.ensure()
+    base, head = (mirror.tree_of(mirror.fetch(str(repo.path), ref=sha, auth={})) for sha in (start, repo.head))
+    monkeypatch.setattr(diff, "_PATCH_BYTES", 1000)
+    assert [f.path for f in leaks(KNOWN, mirror, base, head, "Done.")] == [KNOWN.prompt]
+    assert [f.path for f in leaks(KNOWN, mirror, base, head, KNOWN.prompt)] == [KNOWN.prompt, None]
 
 
 def test_words_for_people_are_stopped(tmp_path: Path) -> None:
