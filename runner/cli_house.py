@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from pathlib import Path
 
 import click
 from rich.console import Console
@@ -37,7 +36,7 @@ def clean_command(context: click.Context, *, dry_run: bool, as_json: bool) -> No
     automend clean --dry-run
     automend clean
     """
-    with opened(load(config=_settings(context))) as app:
+    with opened(load(config=context.obj)) as app:
         gone = app.clean(dry_run=dry_run)
     if as_json:
         out.print_json(json.dumps({"dry_run": dry_run, "removed": gone}))
@@ -76,7 +75,7 @@ def images_command(
     """
     if not prune and (dry_run or days is not None or budget_mb is not None):
         raise UsageError("--days, --budget-mb and --dry-run go with --prune", remedy="add --prune, or leave them out")
-    host = load(config=_settings(context))
+    host = load(config=context.obj)
     with opened(host) as app:
         if prune:
             usual = keeping(host)
@@ -127,9 +126,3 @@ def _ago(when: float) -> str:
     if seconds >= 2 * _DAY:
         return f"{seconds / _DAY:.0f} days ago"
     return f"{seconds / 3600:.0f} h ago" if seconds >= 3600 else f"{seconds / 60:.0f} min ago"  # noqa: PLR2004 - an hour
-
-
-def _settings(context: click.Context) -> Path | None:
-    """What `--config` of the whole command named."""
-    named: Path | None = context.obj
-    return named

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
 import click
@@ -63,7 +62,7 @@ def explain_command(
     """Show the policy in force: every key, what it means, and who set it."""
     if base is not None and repo is None:
         raise UsageError("--base goes with --repo", remedy="say which repository it is a branch of")
-    with opened(load(config=_settings(context))) as app:
+    with opened(load(config=context.obj)) as app:
         found = rules.in_force(app.house, policy, app.source(repo) if repo is not None else None, base)
     if as_json:
         head = {"name": found.policy.name, "hash": found.policy.digest, "chosen_by": found.chosen}
@@ -106,7 +105,7 @@ def test_command(
     patch = patch_file.read(_LARGEST_PATCH + 1) if patch_file is not None else None
     if patch is not None and len(patch) > _LARGEST_PATCH:
         raise UsageError(f"the patch is larger than {_LARGEST_PATCH >> 20} MiB", remedy="test it with --head REF")
-    with opened(load(config=_settings(context))) as app:
+    with opened(load(config=context.obj)) as app:
         source = app.source(repo)
         change = source.change(base, head=head, patch=patch)
         answers = rules.ask(app.house, source, change, goal=Goal(goal), policy=policy)
@@ -133,12 +132,6 @@ def _show(answers: tuple[rules.Answer, ...]) -> None:
             sign = "[yellow]👁[/]" if finding.review else SIGN[finding.verdict]
             table.add_row(sign, finding.rule, said)
     out.print(table)
-
-
-def _settings(context: click.Context) -> Path | None:
-    """What `--config` of the whole command named."""
-    named: Path | None = context.obj
-    return named
 
 
 def _shown(value: object) -> str:

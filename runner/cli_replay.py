@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-from pathlib import Path
 from typing import Any
 
 import click
@@ -40,8 +39,7 @@ def replay_command(context: click.Context, *, run_id: str, attempt: int | None, 
 
     RUN is a run's id, or the beginning of one. Ends with 0 where all is the same, 1 where something differs.
     """
-    named: Path | None = context.obj
-    with opened(load(config=named)) as app:
+    with opened(load(config=context.obj)) as app:
         run = app.house.store.run(run_id)
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # end as on Ctrl-C: clear up first
         with app.gate_name() as name, err.status("beginning", spinner="dots") as status:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from runner.gateway.dialect import REMOVED, Meter, Strip, number, table
+from runner.gateway.dialect import REMOVED, Meter, Strip, table
+from runner.gateway.openai import OpenAI
 
 # Servers that are shaped like OpenAI's know more fields, such as other models to fall back to, or plugins that search
 # the web. So this is a list of what passes.
@@ -29,14 +30,11 @@ _LOCAL_PARTS: dict[str, tuple[str, str] | None] = {
 DONE = "[DONE]"
 
 
-class Completions:
+class Completions(OpenAI):
     """The dialect `openai`, in its older form."""
 
     paths: Mapping[str, bool] = {"/v1/chat/completions": True}
-
-    def headers(self, key: str) -> dict[str, str]:
-        """A bearer token."""
-        return {"authorization": f"Bearer {key}"}
+    reads, writes = "prompt", "completion"
 
     def clean(self, body: dict[str, Any], model: str) -> tuple[dict[str, Any], list[str]]:
         """Pin the model, keep nothing at the provider, have a stream end with its usage, strip what reaches beyond."""
@@ -70,17 +68,6 @@ class Completions:
             meter.fail(table(event["error"]), str(event["error"]))
         elif isinstance(event.get("usage"), dict):
             self.read_whole(event, meter)
-
-    def read_whole(self, answer: dict[str, Any], meter: Meter) -> None:
-        """`usage` of a completion."""
-        usage = table(answer.get("usage"))
-        meter.input = number(usage.get("prompt_tokens"))
-        meter.cached = number(table(usage.get("prompt_tokens_details")).get("cached_tokens"))
-        meter.output = number(usage.get("completion_tokens"))
-
-    def error(self, message: str) -> dict[str, Any]:
-        """OpenAI's error object."""
-        return {"error": {"message": message, "type": "invalid_request_error", "code": "gateway", "param": None}}
 
 
 def _client_tools(tools: Any, strip: Strip) -> list[Any]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from runner.gateway.dialect import EXCHANGE_FIELDS, REMOVED, Meter, Strip, number, table
+from runner.gateway.dialect import EXCHANGE_FIELDS, REMOVED, Meter, Strip, table
+from runner.gateway.openai import OpenAI
 
 # Tools that the CLI itself carries out. All others run at the provider and could be an exit from the sandbox.
 _CLIENT_TOOLS = frozenset({"function", "custom", "local_shell", "namespace"})
@@ -15,14 +16,11 @@ _REMOTE_PARTS = {"image_url": ("data:",), "file_url": (), "file_id": ()}
 _TERMINAL = frozenset({"response.completed", "response.incomplete"})
 
 
-class Responses:
+class Responses(OpenAI):
     """The dialect `openai`."""
 
     paths: Mapping[str, bool] = {"/v1/responses": True}
-
-    def headers(self, key: str) -> dict[str, str]:
-        """A bearer token."""
-        return {"authorization": f"Bearer {key}"}
+    reads, writes = "input", "output"
 
     def clean(self, body: dict[str, Any], model: str) -> tuple[dict[str, Any], list[str]]:
         """Pin the model, keep nothing at the provider, strip its own tools and everything that it would fetch."""
@@ -53,17 +51,6 @@ class Responses:
             meter.fail(table(answer.get("error")), "the answer failed")
         elif kind == "error":
             meter.fail(table(event.get("error")) or event, "an error")
-
-    def read_whole(self, answer: dict[str, Any], meter: Meter) -> None:
-        """`usage` of a response object."""
-        usage = table(answer.get("usage"))
-        meter.input = number(usage.get("input_tokens"))
-        meter.cached = number(table(usage.get("input_tokens_details")).get("cached_tokens"))
-        meter.output = number(usage.get("output_tokens"))
-
-    def error(self, message: str) -> dict[str, Any]:
-        """OpenAI's error object."""
-        return {"error": {"message": message, "type": "invalid_request_error", "code": "gateway", "param": None}}
 
 
 def _client_tools(tools: Any, strip: Strip) -> list[Any]:
