@@ -89,10 +89,11 @@ class BareRepository:
                 with self._lock(fcntl.LOCK_EX, wait=False) as alone:
                     self._sweep(alone=alone is not None)
                 return
-            with self._lock(fcntl.LOCK_EX):
+            with self._lock(fcntl.LOCK_EX) as lock:
+                assert lock is not None
                 self._sweep(alone=True)
                 if not self._whole():
-                    self._make()
+                    self._make(lock)
         except OSError as e:
             raise GitError(
                 f"the mirror at {self.path} cannot be made: {e}", remedy="look at the disk's room and rights"
@@ -157,27 +158,28 @@ class BareRepository:
             return False
         return version.decode().strip() == _FORMAT
 
-    def _make(self) -> None:
+    def _make(self, lock: int) -> None:
         """Make the repository beside its place and move it there; or mend one, in its place, that is not whole."""
         if self.path.exists() or self.path.is_symlink():
             if not self.path.is_dir() or not {entry.name for entry in self.path.iterdir()} <= _GIT_NAMES:
                 raise RepositoryError(f"{self.path} is in the way: it is no mirror of ours", remedy="move it away")
-            self._furnish(self.path, again=True)
+            self._furnish(self.path, lock, again=True)
             if self._whole():
                 return
             shutil.rmtree(self.path)
         fresh = Path(tempfile.mkdtemp(prefix=f"{self.path.name}.new-", dir=self.path.parent))
-        self._furnish(fresh, again=False)
+        self._furnish(fresh, lock, again=False)
         fresh.rename(self.path)
 
     @staticmethod
-    def _furnish(folder: Path, *, again: bool) -> None:
+    def _furnish(folder: Path, lock: int, *, again: bool) -> None:
         if again:  # what `init` would stumble over
             for name in ("config", "HEAD"):
                 (folder / name).unlink(missing_ok=True)
         plumbing.run(
             ["init", "--quiet", "--bare", "--template=", "--initial-branch=none", "--object-format=sha1"],
             git_dir=folder,
+            pass_fds=(lock,),
         )
         (folder / "info").mkdir(exist_ok=True)
         (folder / "info" / "attributes").write_text(_ATTRIBUTES, encoding="ascii")

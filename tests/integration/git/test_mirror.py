@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -40,8 +41,8 @@ def make_one(path: str) -> bool:
 
 
 def test_many_processes_at_once_make_one(tmp_path: Path) -> None:
-    with multiprocessing.get_context("spawn").Pool(4) as pool:
-        assert pool.map(make_one, [str(tmp_path / "m.git")] * 12) == [True] * 12
+    with ProcessPoolExecutor(4, mp_context=multiprocessing.get_context("spawn")) as pool:
+        assert list(pool.map(make_one, [str(tmp_path / "m.git")] * 12)) == [True] * 12
     assert sorted(p.name for p in tmp_path.iterdir()) == ["m.git", "m.git.lock"]
 
 
