@@ -90,7 +90,6 @@ class BareRepository:
                     self._sweep(alone=alone is not None)
                 return
             with self._lock(fcntl.LOCK_EX) as lock:
-                assert lock is not None
                 self._sweep(alone=True)
                 if not self._whole():
                     self._make(lock)
@@ -158,7 +157,7 @@ class BareRepository:
             return False
         return version.decode().strip() == _FORMAT
 
-    def _make(self, lock: int) -> None:
+    def _make(self, lock: int | None) -> None:
         """Make the repository beside its place and move it there; or mend one, in its place, that is not whole."""
         if self.path.exists() or self.path.is_symlink():
             if not self.path.is_dir() or not {entry.name for entry in self.path.iterdir()} <= _GIT_NAMES:
@@ -172,14 +171,14 @@ class BareRepository:
         fresh.rename(self.path)
 
     @staticmethod
-    def _furnish(folder: Path, lock: int, *, again: bool) -> None:
+    def _furnish(folder: Path, lock: int | None, *, again: bool) -> None:
         if again:  # what `init` would stumble over
             for name in ("config", "HEAD"):
                 (folder / name).unlink(missing_ok=True)
         plumbing.run(
             ["init", "--quiet", "--bare", "--template=", "--initial-branch=none", "--object-format=sha1"],
             git_dir=folder,
-            pass_fds=(lock,),
+            pass_fds=() if lock is None else (lock,),
         )
         (folder / "info").mkdir(exist_ok=True)
         (folder / "info" / "attributes").write_text(_ATTRIBUTES, encoding="ascii")
