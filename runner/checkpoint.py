@@ -13,6 +13,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from typing import Any, Concatenate, ParamSpec, TypeVar, get_type_hints
 
 from dbos import DBOS
@@ -109,6 +110,8 @@ async def _checkpointed(body: Callable[..., R], run: str, args: tuple[Any, ...],
         try:
             return done()
         finally:
+            with suppress(SandboxError):  # the engine is away still; the next one that comes up reaps
+                house().sandboxes.settle()
             with _counting:
                 _at_work[run] -= 1
 

@@ -13,8 +13,8 @@ T = TypeVar("T")
 MOST_LOST = 2
 """A job may be the one that ends its container (by its memory, say), so it gets few new ones."""
 
-PATIENCE = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
-"""Seconds to wait for an engine that is gone: a minute in all."""
+PATIENCE = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 60.0, 60.0, 120.0)
+"""Seconds to wait for an engine that is gone: five minutes in all, as an upgrade of it may take."""
 
 
 def going_on(work: Callable[[], T], *, tell: Callable[[str], None], wait: Callable[[float], None] = time.sleep) -> T:

@@ -254,6 +254,14 @@ class Sandboxes(Protocol):
         """
         ...
 
+    def settle(self) -> None:
+        """Remove what this object could not remove when it was due, because the engine was gone; often nothing.
+
+        Raises:
+            SandboxError: the engine is gone still.
+        """
+        ...
+
     def reap(self, *, run: str | None = None, keep: Collection[str] = (), dry_run: bool = False) -> list[str]:
         """Remove what this installation left on the engine (of one run, or of all but `keep`).
 

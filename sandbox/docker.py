@@ -23,9 +23,11 @@ import docker.errors
 from docker import APIClient, DockerClient
 
 from sandbox import cleanup, compare, image, stock, tools, workspace
+from sandbox.again import going_on
 from sandbox.api import (
     WORKSPACE,
     Changes,
+    EngineGoneError,
     Environment,
     EnvironmentRecipe,
     ExecResult,
@@ -312,15 +314,16 @@ class DockerSandboxes:
                     _knock(os.environ.get("DOCKER_HOST") or DEFAULT_HOST)
                     self._connected[seconds] = docker.from_env(timeout=seconds)
                 except (docker.errors.DockerException, OSError) as e:
-                    # Not one that is gone: it never answered, and nobody should wait for it.
-                    raise SandboxError(f"no Docker engine answers ({e})", remedy=START_ENGINE) from e
+                    # One that never answered is not gone, and nobody should wait for it.
+                    kind = EngineGoneError if self._connected else SandboxError
+                    raise kind(f"no Docker engine answers ({e})", remedy=START_ENGINE) from e
             return self._connected[seconds]
 
     @contextmanager
     def open(self, spec: Spec) -> Iterator[Sandbox]:
         """See `sandbox.api.Sandboxes.open`."""
         api = self.client.api
-        self._settle()
+        self.settle()
         name = cleanup.name_for("automend", spec.labels)
         labels = cleanup.labels_for(self._owner, cleanup.SANDBOX, spec.labels)
         with self._job_uid() as uid:
@@ -335,6 +338,7 @@ class DockerSandboxes:
                     api.start(str(container.id))
                 box = DockerSandbox(api, container=str(container.id), name=name, uid=uid, limits=spec.limits)
             except BaseException:
+                self._owed.add(name)  # where the answer was lost, the engine may be making it still
                 with suppress(SandboxError):
                     box.close()
                 raise
@@ -347,10 +351,10 @@ class DockerSandboxes:
                     self._owed.add(name)
                     raise
 
-    def _settle(self) -> None:
-        """Remove what could not be removed when it was due, because the engine was gone."""
-        api = self.client.api
+    def settle(self) -> None:
+        """See `sandbox.api.Sandboxes.settle`."""
         for name in tuple(self._owed):
+            api = self.client.api
             cleanup.remove_container(api, name)
             cleanup.remove_volume(api, name)
             self._owed.discard(name)
@@ -359,16 +363,19 @@ class DockerSandboxes:
         self, recipe: EnvironmentRecipe, *, labels: Mapping[str, str], progress: Callable[[str], None]
     ) -> Environment:
         """See `sandbox.api.Sandboxes.environment`."""
-        base = self.base(progress=progress)
-        made = image.environment(
-            self._client(IMAGE_SECONDS).api,
-            recipe,
-            base=base,
-            labels=labels,
-            owner=self._owner,
-            notes=self._notes,
-            progress=progress,
-        )
+
+        def work() -> Environment:
+            return image.environment(
+                self._client(IMAGE_SECONDS).api,
+                recipe,
+                base=self.base(progress=progress),
+                labels=labels,
+                owner=self._owner,
+                notes=self._notes,
+                progress=progress,
+            )
+
+        made = going_on(work, tell=progress)
         if made.built and self._keeping is not None:
             try:
                 gone = self.prune(self._keeping, most=PRUNED_AT_ONCE, noted_only=True)

@@ -11,7 +11,6 @@ from runner.model import Base, Run, RunStatus
 from runner.project import environment_recipe
 from runner.steps.house import House, base_of, labels, tree_of
 from runner.steps.intake import may_begin
-from sandbox.again import going_on
 
 
 def checkout(house: House, run_id: str) -> Base:
@@ -60,8 +59,7 @@ def environment(house: House, run_id: str) -> str:
     run = house.store.run(run_id)
     base = base_of(run)
     recipe = environment_recipe(house.project(run), house.mirror(base.remote), base.tree)
-    say = house.say(run_id)
-    built = going_on(lambda: house.sandboxes.environment(recipe, labels=labels(run_id), progress=say), tell=say)
+    built = house.sandboxes.environment(recipe, labels=labels(run_id), progress=house.say(run_id))
     house.store.update(run_id, environment=built.image)
     return built.image
 

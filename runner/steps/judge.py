@@ -88,6 +88,8 @@ def gate_name(house: House) -> Iterator[str]:
             try:
                 yield path.name
             finally:
+                with suppress(SandboxError):
+                    house.sandboxes.settle()
                 path.unlink(missing_ok=True)
             return
 

@@ -11,7 +11,7 @@ import pytest
 
 from sandbox import cleanup
 from sandbox.again import PATIENCE, going_on
-from sandbox.api import EngineGoneError, SandboxError, SandboxLostError
+from sandbox.api import EngineGoneError, SandboxError, SandboxLostError, Spec
 from sandbox.docker import DockerSandboxes
 from sandbox.errors import engine_failures
 
@@ -39,11 +39,11 @@ def test_a_lost_container_is_replaced_twice() -> None:
         going_on(failing(*[SandboxLostError("died")] * 3), tell=quiet, wait=quiet)
 
 
-def test_an_engine_that_comes_back_is_waited_for_a_minute() -> None:
+def test_an_engine_that_comes_back_is_waited_for_five_minutes() -> None:
     waited: list[float] = []
     gone = [EngineGoneError("no answer")] * len(PATIENCE)
     assert going_on(failing(*gone, SandboxLostError("died")), tell=quiet, wait=waited.append) == "done"
-    assert sum(waited) == 60
+    assert sum(waited) == 300
     with pytest.raises(EngineGoneError):
         going_on(failing(*gone, EngineGoneError("no answer")), tell=quiet, wait=quiet)
 
@@ -80,6 +80,24 @@ def test_the_next_container_settles_what_the_last_could_not(monkeypatch: pytest.
     monkeypatch.setattr(DockerSandboxes, "client", property(lambda _: SimpleNamespace(api=api)))
     monkeypatch.setattr(cleanup, "remove_container", lambda _, name: gone.append(f"container {name}"))
     monkeypatch.setattr(cleanup, "remove_volume", lambda _, name: gone.append(f"volume {name}"))
-    boxes._settle()
-    boxes._settle()
+    boxes.settle()
+    boxes.settle()
     assert gone == ["container automend-x", "volume automend-x"]
+
+
+def test_a_container_whose_making_was_cut_short_is_owed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def lost(**_: object) -> None:
+        raise ConnectionResetError("the engine restarts")
+
+    boxes = DockerSandboxes(owner="me")
+    engine = SimpleNamespace(api=SimpleNamespace(), containers=SimpleNamespace(create=lost))
+    monkeypatch.setattr(DockerSandboxes, "client", property(lambda _: engine))
+    gone: list[str] = []
+    monkeypatch.setattr(cleanup, "remove_container", lambda _, name: gone.append(name))
+    monkeypatch.setattr(cleanup, "remove_volume", lambda _, name: None)
+    with pytest.raises(EngineGoneError), boxes.open(Spec(image="x", labels={})):
+        raise AssertionError("it was never made")
+    tried = len(gone)
+    boxes.settle()  # the engine may have made it after we asked it to take it away
+    assert len(gone) == tried + 1
+    assert gone[-1].startswith("automend-")

@@ -17,6 +17,9 @@ class Boxes:
         self.reaped: list[str | None] = []
         self._down = down
 
+    def settle(self) -> None:
+        pass
+
     def reap(self, *, run: str | None = None, keep: tuple[str, ...] = ()) -> list[str]:
         self.reaped.append(run)
         if self._down:
