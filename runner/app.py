@@ -26,7 +26,7 @@ from runner.git.diff import diff_text
 from runner.git.remotes import dirty_paths
 from runner.github.forge import GitHubForge
 from runner.github.locate import Location, locate
-from runner.model import Attempt, Goal, Job, Moment, Place, Run, RunStatus
+from runner.model import Attempt, Goal, Job, Moment, Place, Reproduction, Run, RunStatus
 from runner.policy.schema import load_policy
 from runner.ports import Deployer, Probe
 from runner.rollout.command import CommandDeployer
@@ -148,8 +148,9 @@ class App:
         static: bool,
         name: str,
         progress: Callable[[str], None],
+        reproduce: str = "",
     ) -> Judged:
-        """Judge somebody's patch without an agent. `name` is one of `gate_name`.
+        """Judge somebody's patch without an agent. `name` is one of `gate_name`; `reproduce` shows the error.
 
         Raises:
             UsageError: the patch does not apply, or a name is wrong.
@@ -173,6 +174,7 @@ class App:
             static=static,
             name=name,
             progress=progress,
+            shown=Reproduction(command=reproduce) if reproduce else None,
         )
 
     def gate_again(
@@ -221,6 +223,7 @@ class App:
             name=name,
             progress=progress,
             fresh=True,
+            shown=evidence.subject.reproduction,
         )
 
     def source(self, repo: str) -> Source:

@@ -102,6 +102,7 @@ def _host(context: click.Context) -> Host:
     type=click.File("rb"),
     help="A file with the error, log or text that says what is wrong; - is stdin.",
 )
+@click.option("--reproduce", default="", metavar="COMMAND", help="A shell command that fails while the error is there.")
 @click.option("--agent", "agents", multiple=True, help="Agent to use; again for the next one, if a provider is down.")
 @click.option("--policy", help="Built-in policy (default) or a policy file.")
 @click.option(
@@ -118,6 +119,7 @@ def run_command(
     goal: str,
     title: str,
     context_file: Any,
+    reproduce: str,
     agents: tuple[str, ...],
     policy: str | None,
     repo_config: str | None,
@@ -141,6 +143,7 @@ def run_command(
         goal=Goal(goal),
         title=title,
         context=text,
+        reproduce=_reproduce(reproduce, goal),
         agents=agents,
         policy=policy,
         repo_config=str(Path(repo_config).absolute()) if repo_config else None,
@@ -159,12 +162,19 @@ def run_command(
     _leave(code)
 
 
+def _reproduce(command: str, goal: str) -> str:
+    if command and goal != Goal.FIX.value:
+        raise UsageError(f"--reproduce shows that an error is gone, and the goal is `{goal}`", remedy="--goal fix")
+    return command.strip()
+
+
 @cli.command("gate")
 @click.option("--repo", default=".", show_default=True, help="Path of a git repository (or an address).")
 @click.option("--base", help="What the patch is measured against: branch, tag or commit.")
 @click.option("--patch", "patch_file", type=click.File("rb"), help="A patch as text (git diff); - is stdin.")
 @click.option("--head", help="A branch, tag or commit that holds the patched tree.")
 @click.option("--goal", type=click.Choice([g.value for g in Goal]), help="What the patch is for; default: fix.")
+@click.option("--reproduce", default="", metavar="COMMAND", help="A shell command that fails while the error is there.")
 @click.option("--policy", help="Built-in policy (default) or a policy file.")
 @click.option(
     "--repo-config", type=click.Path(exists=True, dir_okay=False), help="How to set up and test the repository."
@@ -183,6 +193,7 @@ def gate_command(
     patch_file: Any,
     head: str | None,
     goal: str | None,
+    reproduce: str,
     policy: str | None,
     repo_config: str | None,
     static: bool,
@@ -199,7 +210,7 @@ def gate_command(
     automend gate --evidence evidence.json       does it still hold? 0 yes, 1 no
     """
     if evidence is not None:
-        if base is not None or patch_file is not None or goal is not None or repo_config is not None or static:
+        if base is not None or patch_file is not None or goal is not None or reproduce or repo_config or static:
             raise UsageError(
                 "--evidence says itself what is judged, and how",
                 remedy="beside it: --repo, --head, --policy, --public-key, --evidence-out, --json",
@@ -234,6 +245,7 @@ def gate_command(
             static=static,
             name=name,
             progress=lambda words: status.update(escape(words)),
+            reproduce=_reproduce(reproduce, goal or "fix"),
         )
     _write_evidence(evidence_out, judged.evidence)
     if as_json:

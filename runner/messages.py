@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+import shlex
 
 from runner.budget import dollars
 from runner.model import Check, Evidence, Finding, Health, PullRequest, Report, Rollout, Run, Usage, Verdict
@@ -33,14 +34,14 @@ def clean(text: str, limit: int = 2000) -> str:
     return _MENTION.sub("&#64;", text)
 
 
-def fenced(text: str, limit: int = 4000) -> str:
+def fenced(text: str, limit: int = 4000, *, language: str = "text") -> str:
     """Untrusted text as a code block that it cannot close."""
     text = _INVISIBLE.sub("", text.replace("\r\n", "\n"))
     if len(text) > limit:
         text = f"[… {len(text) - limit} characters left out …]\n" + text[-limit:]
     longest = max((len(m) for m in re.findall(r"`{3,}", text)), default=2)
     fence = "`" * (longest + 1)
-    return f"{fence}text\n{text.strip(chr(10))}\n{fence}"
+    return f"{fence}{language}\n{text.strip(chr(10))}\n{fence}"
 
 
 def code(text: str, limit: int = 200) -> str:
@@ -184,10 +185,9 @@ def rerun(run: Run, report: Report) -> str:
     """The command that shows the evidence again."""
     head = run.head_sha or report.evidence.head_tree
     base = report.evidence.base_sha or report.evidence.base_tree
-    return (
-        "In a clone of this repository that has the branch:\n\n```sh\n"
-        f"automend gate --repo . --base {base} --head {head} --goal {run.job.goal.value}\n```\n"
-    )
+    shown = f" --reproduce {shlex.quote(run.job.reproduce)}" if run.job.reproduce else ""
+    line = f"automend gate --repo . --base {base} --head {head} --goal {run.job.goal.value}{shown}"
+    return f"In a clone of this repository that has the branch:\n\n{fenced(line, language='sh')}\n"
 
 
 def landed(run: Run) -> str:

@@ -87,14 +87,28 @@ class Trigger(Noun):
     fingerprint: str | None = None
 
 
+class Reproduction(Noun):
+    """What shows the error that a fix is for: a shell command that fails while it is there.
+
+    With `error`, the command was made of a traceback, and only a failure that prints this line is that error.
+    """
+
+    command: str
+    error: str = ""
+
+
 class Job(Noun):
-    """What is asked. `context` is untrusted text (a log, an issue); `repo` is spelled as the person did."""
+    """What is asked. `context` is untrusted text (a log, an issue); `repo` is spelled as the person did.
+
+    `reproduce` is a shell command that fails while the error is there, or "".
+    """
 
     repo: str
     base: str | None = None
     goal: Goal = Goal.FIX
     title: str = ""
     context: str = ""
+    reproduce: str = ""
     agents: tuple[str, ...] = ()
     policy: str | None = None
     repo_config: str | None = None
@@ -289,6 +303,7 @@ class Evidence(Noun):
     base_tree: str = ""
     head_tree: str = ""
     goal: Goal = Goal.FIX
+    reproduction: Reproduction | None = Field(None, description="What showed the error; null where nothing did.")
     image: str | None = None
     prompt: str | None = Field(None, description="The version of the agent's prompt; null where no agent of ours was.")
     packages_of: str | None = Field(None, description="The day of the environment's packages; today's, where null.")

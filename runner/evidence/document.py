@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from runner.model import Check, CoverageEvidence, FileChange, Finding, Goal, Noun, Verdict
+from runner.model import Check, CoverageEvidence, FileChange, Finding, Goal, Noun, Reproduction, Verdict
 
 FORMAT = "automend-evidence"
 
@@ -40,6 +40,9 @@ class Subject(Noun):
 
     repository: str = Field(description="OWNER/NAME, where it has one, else the name of its folder.")
     goal: Goal
+    reproduction: Reproduction | None = Field(
+        None, description="The command that showed the error, and the line that it printed; null where nothing did."
+    )
     base_commit: str | None
     base_tree: str
     head_commit: str | None = Field(description="None where the patch was no commit (yet).")

@@ -37,6 +37,7 @@ def write_brief(house: House, run: Run, number: int, *, canary: str) -> str:
         canary=canary,
         source=plain(run.job.trigger.source or run.job.trigger.kind, 200),
         test=project.test_shown,
+        reproduce=run.job.reproduce,
         policy=policy.in_words(run.job.goal),
         feedback=plain(run.feedback, _FEEDBACK_LIMIT),
         refusal=plain(_refusal(run.report, earlier), _FEEDBACK_LIMIT),

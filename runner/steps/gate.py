@@ -15,7 +15,7 @@ from runner.git.diff import hunks, read_patch
 from runner.git.importing import examine
 from runner.git.mirror import Mirror
 from runner.git.trees import contents, paths
-from runner.model import Check, Evidence, Finding, Goal, Patch, Report, Verdict
+from runner.model import Check, Evidence, Finding, Goal, Patch, Report, Reproduction, Verdict
 from runner.policy.case import Blobs, Case
 from runner.policy.evaluate import evaluate
 from runner.policy.moves import lines_changed
@@ -47,6 +47,7 @@ def judge(
     dropped: tuple[str, ...] = (),
     extra_findings: tuple[Finding, ...] = (),
     cache: Path | None = None,
+    reproduction: Reproduction | None = None,
 ) -> Report:
     """Judge what changed from one tree to another.
 
@@ -65,6 +66,7 @@ def judge(
         dropped: ignored files that were left out of the patch.
         extra_findings: what was found before (by collecting the tree); they count like our own.
         cache: a folder in which measurements of bases are kept.
+        reproduction: what showed the error that a fix is for, where something did.
     """
     begun = time.monotonic()
     evidence = Evidence(
@@ -72,6 +74,7 @@ def judge(
         base_tree=base_tree,
         head_tree=head_tree,
         goal=goal,
+        reproduction=reproduction,
         policy=policy.name,
         policy_hash=policy.digest,
         version=automend_version(),
@@ -104,6 +107,7 @@ def judge(
         policy=policy,
         cache=cache,
         progress=progress,
+        reproduction=reproduction,
     )
     try:
         proved = prover.prove(day_of(mirror, base_sha))

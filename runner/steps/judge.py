@@ -13,11 +13,13 @@ from runner.config import RepoConfig
 from runner.evidence import seal
 from runner.evidence.document import EvidenceFile
 from runner.git.mirror import Mirror
-from runner.model import Goal, Report
+from runner.git.trees import paths
+from runner.model import Goal, Report, Reproduction
 from runner.policy.schema import Policy
 from runner.steps import memory
 from runner.steps.gate import judge
 from runner.steps.house import House, base_of, labels, project_of, tree_of
+from runner.steps.proof.original import reproduction
 from runner.steps.record import Setting, evidence_of, evidence_path
 from sandbox.api import SandboxError
 
@@ -60,6 +62,7 @@ def judge_attempt(house: House, run_id: str, number: int) -> Report:
         dropped=tried.dropped,
         extra_findings=(*tried.findings, *memory.known(house, run, tree, number, setting.policy)),
         cache=house.host.home / "baselines",
+        reproduction=reproduction(run.job.reproduce, run.job.context, paths(setting.mirror, base.tree)),
     )
     report = report.model_copy(update={"evidence": report.evidence.model_copy(update={"prompt": tried.prompt or None})})
     evidence = seal.seal(evidence_of(report, setting), signer)
@@ -130,6 +133,7 @@ def judge_somebodys(
     name: str,
     progress: Callable[[str], None],
     fresh: bool = False,
+    shown: Reproduction | None = None,
 ) -> Judged:
     """Judge a patch that no run of ours made.
 
@@ -147,6 +151,7 @@ def judge_somebodys(
         name: labels the containers.
         progress: told what is going on.
         fresh: measure the base again, whatever is known of it.
+        shown: what showed the error that a fix is for.
 
     Raises:
         ConfigError: the repository's own file, the policy, or the key for evidence is wrong.
@@ -177,5 +182,6 @@ def judge_somebodys(
         labels=labels(name),
         progress=progress,
         cache=None if fresh else house.host.home / "baselines",
+        reproduction=shown,
     )
     return Judged(report, seal.seal(evidence_of(report, setting), signer))

@@ -14,11 +14,13 @@ from pathlib import Path
 
 from runner.git.mirror import Mirror
 from runner.git.trees import read
-from runner.model import Goal, Patch, Verdict
+from runner.model import Goal, Patch, Reproduction, Verdict
 from runner.policy.case import Case
 from runner.policy.schema import Policy
 from runner.project import Project, environment_recipe, for_tree
 from runner.steps.proof.bench import Bench
+from runner.steps.proof.original import replayed, runs
+from runner.steps.proof.trial import Judged
 from runner.steps.verify import Proof, native, verify
 from sandbox.api import Limits, Sandboxes, SetupError
 
@@ -49,6 +51,7 @@ class Prover:
         policy: what must hold.
         cache: a folder in which measurements of bases are kept.
         progress: told what is going on.
+        reproduction: what showed the error, where something did.
     """
 
     mirror: Mirror
@@ -61,6 +64,7 @@ class Prover:
     policy: Policy
     cache: Path | None
     progress: Callable[[str], None]
+    reproduction: Reproduction | None = None
 
     def prove(self, day: str | None) -> Proved:
         """Measure the patch; where the base cannot be measured with today's packages, with those of `day`.
@@ -108,7 +112,24 @@ class Prover:
             cache=self.cache,
             progress=self.progress,
         )
+        if len(proof.checks) > 1:
+            proof = proof.having(self._original(bench, head_bench))
         return Proved(_dated(proof, day), bench, day)
+
+    def _original(self, bench: Bench, head_bench: Bench) -> tuple[Judged, ...]:
+        """What the command that showed the error does now."""
+        shown, seconds = self.reproduction, self.limits.wall_seconds
+        if shown is None or self.case.goal is not Goal.FIX:
+            return ()
+        judged = replayed(
+            shown,
+            base=runs(bench.shell, self.patch.base_tree, shown, seconds),
+            head=runs(head_bench.shell, self.patch.head_tree, shown, seconds),
+            times=1 + min(1, self.policy.repeats.times),
+            patch=self.patch,
+            progress=self.progress,
+        )
+        return (judged,)
 
     def _bench(self, made_for: Project, tree: str, day: str | None) -> Bench:
         recipe = environment_recipe(made_for, self.mirror, tree, day=day)

@@ -69,6 +69,7 @@ def evidence_of(report: Report, setting: Setting) -> EvidenceFile:
         subject=Subject(
             repository=_name(setting.repository),
             goal=measured.goal,
+            reproduction=measured.reproduction,
             base_commit=measured.base_sha,
             base_tree=measured.base_tree,
             head_commit=setting.head_sha,

@@ -136,6 +136,22 @@ class Bench:
                 return self._command(box, test, known, only=only if test.selects else (), coverage=coverage)
         raise ValueError("there is nothing to run: the project has no test command")
 
+    def shell(self, tree: str, line: str, seconds: float) -> ExecResult:
+        """Run a shell command in the workspace of a fresh container, after the build.
+
+        Raises:
+            SandboxError: the machine failed.
+            GitError: the tree cannot be read.
+        """
+
+        def work() -> ExecResult:
+            with self.box(tree) as box:
+                if self.build is not None:
+                    box.exec(["/bin/sh", "-c", self.build], timeout=self.limits.wall_seconds)
+                return box.exec(["/bin/sh", "-c", line], timeout=min(seconds, self.limits.wall_seconds), env=_STEADY)
+
+        return going_on(work, tell=log.warning)
+
     def asks(self, box: Sandbox, known: Collection[str], only: tuple[str, ...], *, seconds: float) -> bool | None:
         """Whether the tests pass on what is in a container now, by the exit code alone and up to the first failure.
 

@@ -12,7 +12,7 @@ import pytest
 from runner.config import RepoConfig
 from runner.git.mirror import Mirror
 from runner.git.trees import paths, read
-from runner.model import Goal, Report, Verdict
+from runner.model import Goal, Report, Reproduction, Verdict
 from runner.policy.schema import Action, Policy, load_policy
 from runner.project import Project, recognise
 from runner.steps.gate import judge
@@ -52,6 +52,7 @@ class Gate:
 
     host: Mapping[str, Any] | None = None
     project: Project | None = None
+    reproduction: Reproduction | None = None
     tree: str = ""
 
     def __call__(self, base: Files, change: Files, *, goal: Goal = Goal.FIX) -> Report:
@@ -78,6 +79,7 @@ class Gate:
             labels={LABEL_RUN: "gate-test"},
             progress=lambda text: None,
             cache=self.folder / "baselines",
+            reproduction=self.reproduction,
         )
 
     def with_limits(self, **changes: Any) -> None:

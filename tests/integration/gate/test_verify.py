@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from runner.model import Goal, Verdict
+from runner.model import Goal, Reproduction, Verdict
 from runner.policy.schema import load_policy
 from runner.steps.proof import depth
 from tests.integration.gate.conftest import Gate, check, no, shown
@@ -326,6 +326,17 @@ def test_what_breaks_only_in_company_is_no_chance(gate: Gate) -> None:
     assert report.evidence.tests.flaky == {}
     (told,) = report.evidence.tests.reasons.values()
     assert told.startswith("AssertionError at tests/test_proof.py:5: assert 2.0 == 3")
+
+
+def test_what_the_traceback_began_with_is_run_on_both_trees(gate: Gate) -> None:
+    app = "from stats import mean\n\nassert mean([2, 4]) == 3, 'a wrong mean'\n"
+    gate.reproduction = Reproduction(command="python app.py", error="AssertionError: a wrong mean")
+    report = gate({**BASE, "app.py": app}, {"stats.py": FIXED, "tests/test_stats.py": NEW_TEST})
+
+    assert report.verdict is Verdict.PASSED, report.to_json()
+    shown = next(c for c in report.checks if c.name == "original-error")
+    assert "`AssertionError: a wrong mean` on the base, exit code 0 on the patch" in shown.summary
+    assert [ran["exit_code"] for ran in (*shown.details["before"], *shown.details["after"])] == [1, 1, 0, 0]
 
 
 def test_what_no_test_notices_and_no_test_needs_is_noted(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:

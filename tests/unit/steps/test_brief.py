@@ -16,6 +16,7 @@ def render(goal, **more):
         "context": "KeyError: 1",
         "source": "shop.log",
         "test": "python -m pytest",
+        "reproduce": "",
         "policy": "- small",
         "feedback": "",
         "refusal": "",
@@ -68,6 +69,7 @@ GOLDEN = Path(__file__).parent / "golden"
 FULL = {
     "title": "ZeroDivisionError in mean()",
     "context": "Traceback (most recent call last):\n  …\nZeroDivisionError: division by zero",
+    "reproduce": "python calc.py 0",
     "feedback": "Review by rita:\nPlease say what the mean of nothing is.",
     "refusal": "- tests.green (test_calc.py:4): test_mean fails on the patch — make it pass by what the code does",
     "again": True,
