@@ -6,6 +6,7 @@ import ipaddress
 import re
 from collections import Counter
 from collections.abc import Iterator
+from functools import lru_cache
 
 from runner.model import FileChange, Finding, Goal
 from runner.policy import javascript_uses, python_uses
@@ -79,13 +80,13 @@ def _kind(use: Use, *, in_tests: bool) -> str:
 
 def _new_uses(case: Case) -> Iterator[tuple[FileChange, list[Use], bool]]:
     """Per file what it uses more often than before, and whether it used the network before."""
-    own = frozenset(_tops(case))
+    own = own_modules(case)
     for file in case.patch.files:
         after = case.after(file) if file.path in case.lines else None
         if after is None or (file.path not in PYTHON and file.path not in JAVASCRIPT):
             continue
         try:
-            now = _uses(file.path, after, own)
+            now = uses_of(file.path, after, own)
         except UnreadableError:
             continue  # a rule of its own
         added = case.lines[file.path].added
@@ -115,8 +116,19 @@ def _on(use: Use, lines: set[int]) -> bool:
     return not lines.isdisjoint(range(use.first, use.last + 1))
 
 
-def _uses(path: str, source: bytes, own: frozenset[str]) -> list[Use]:
+@lru_cache(maxsize=4096)
+def uses_of(path: str, source: bytes, own: frozenset[str]) -> list[Use]:
+    """What a source uses; nobody may change the list.
+
+    Raises:
+        UnreadableError: it cannot be parsed.
+    """
     return python_uses.uses(source, own=own) if path in PYTHON else javascript_uses.uses(source)
+
+
+def own_modules(case: Case) -> frozenset[str]:
+    """Top-level packages of the repository itself."""
+    return frozenset(_tops(case))
 
 
 def _before(case: Case, file: FileChange, own: frozenset[str]) -> list[Use]:
@@ -124,7 +136,7 @@ def _before(case: Case, file: FileChange, own: frozenset[str]) -> list[Use]:
     if before is None:
         return []
     try:
-        return _uses(file.path, before, own)
+        return uses_of(file.path, before, own)
     except UnreadableError:
         return []
 

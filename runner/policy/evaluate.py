@@ -14,6 +14,7 @@ from runner.policy.content import CONTENT
 from runner.policy.dependencies import DEPENDENCIES
 from runner.policy.integrity.rules import INTEGRITY
 from runner.policy.paths import PATHS
+from runner.policy.reading import forget, read_ahead
 from runner.policy.schema import Policy
 from runner.policy.secrets import SECRETS
 from runner.policy.shape import SHAPE
@@ -30,12 +31,13 @@ def evaluate(policy: Policy, case: Case, families: tuple[Family, ...] = FAMILIES
     Findings marked `review` stand beside a family's PASSED.
     """
     findings: list[Finding] = []
-    for family in families:
+    try:
         with _without_collecting():
-            found = [finding for rule in family.rules for finding in _ask(rule, policy, case)]
-        findings += found
-        if all(finding.verdict is Verdict.PASSED for finding in found):
-            findings += _ask(Rule(family.name, partial(_held, family)), policy, case)
+            read_ahead(case)
+        for family in families:
+            findings += _told(family, policy, case)
+    finally:
+        forget()
     if findings:
         return tuple(findings)
     return (
@@ -46,6 +48,14 @@ def evaluate(policy: Policy, case: Case, families: tuple[Family, ...] = FAMILIES
             remedy="this is a mistake of automend's; please report it",
         ),
     )
+
+
+def _told(family: Family, policy: Policy, case: Case) -> list[Finding]:
+    with _without_collecting():
+        found = [finding for rule in family.rules for finding in _ask(rule, policy, case)]
+    if all(finding.verdict is Verdict.PASSED for finding in found):
+        found += _ask(Rule(family.name, partial(_held, family)), policy, case)
+    return found
 
 
 @contextmanager

@@ -13,9 +13,25 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 _WITH_STATEMENTS = (ast.stmt, ast.ExceptHandler, ast.match_case)
-_EMPTY = (ast.expr_context, ast.operator, ast.unaryop, ast.boolop, ast.cmpop)
+# Fields that never hold a child: contexts and operators, and what is text or a number in every kind of node.
+_CHILDLESS = frozenset(
+    ("ctx", "op", "ops", "id", "attr", "arg", "level", "module", "kind", "type_comment", "is_async", "conversion")
+)
+_BLOCKS = frozenset(("body", "handlers", "orelse", "finalbody", "cases"))
 
-_LEAVES = (ast.Name, ast.Constant)
+
+def _kinds(of: type[ast.AST]) -> Iterator[type[ast.AST]]:
+    yield of
+    for kind in of.__subclasses__():
+        yield from _kinds(kind)
+
+
+_CHILDREN = {kind: tuple(f for f in kind._fields if f not in _CHILDLESS) for kind in _kinds(ast.AST)}
+_CHILDREN |= {ast.Name: (), ast.Constant: ()}
+_STATEMENTS = {
+    kind: tuple(f for f in kind._fields if f in _BLOCKS) if issubclass(kind, (ast.mod, *_WITH_STATEMENTS)) else ()
+    for kind in _kinds(ast.AST)
+}
 
 
 @dataclass(frozen=True)
@@ -37,7 +53,7 @@ def tree_of(source: bytes) -> ast.Module | Exception:
         return e.with_traceback(None)
 
 
-@lru_cache(maxsize=4096)  # both sides of every file of a patch; emptied after each patch (integrity/rules.py)
+@lru_cache(maxsize=4096)  # both sides of every file of a patch; emptied after each patch (reading.py)
 def outline(source: bytes) -> Outline:
     """The outline of a source."""
     tree = tree_of(source)
@@ -50,13 +66,11 @@ def outline(source: bytes) -> Outline:
 def children(node: ast.AST) -> list[ast.AST]:
     """What `ast.iter_child_nodes` yields, but for contexts and operators: they have neither a line nor children."""
     found: list[ast.AST] = []
-    if isinstance(node, _LEAVES):
-        return found
-    for name in node._fields:
+    for name in _CHILDREN[node.__class__]:
         value = getattr(node, name, None)
-        if isinstance(value, list):
-            found += [item for item in value if isinstance(item, ast.AST) and not isinstance(item, _EMPTY)]
-        elif isinstance(value, ast.AST) and not isinstance(value, _EMPTY):
+        if value.__class__ is list:
+            found += [item for item in value if isinstance(item, ast.AST)]
+        elif isinstance(value, ast.AST):
             found.append(value)
     return found
 
@@ -77,7 +91,5 @@ def statements(tree: ast.Module) -> Iterator[ast.stmt]:
         node = waiting.popleft()
         if isinstance(node, ast.stmt):
             yield node
-        for name in node._fields:
-            value = getattr(node, name, None)
-            if isinstance(value, list):
-                waiting += [item for item in value if isinstance(item, _WITH_STATEMENTS)]
+        for name in _STATEMENTS[node.__class__]:
+            waiting += getattr(node, name)

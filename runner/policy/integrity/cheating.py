@@ -5,15 +5,15 @@ from __future__ import annotations
 import ast
 import re
 import sys
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache, partial
 
 from runner.policy.integrity.product import Trace, is_script, product_files, test_files, traced, unreadable
-from runner.policy.integrity.python import parsed
 from runner.policy.integrity.python_claims import BROAD, constant, dotted, last, truth
 from runner.policy.integrity.python_flow import FUNCTIONS
+from runner.policy.integrity.python_walk import Function, walked
 from runner.policy.integrity.sides import Seen, Sides, touched
-from runner.policy.python_nodes import children, statements
+from runner.policy.python_nodes import nodes, statements
 
 _RUNNER_NAMES = re.compile(r"^(_?pytest|py\.test|unittest|nose2?|conftest|doctest|coverage|hypothesis|tox)(\.|$)")
 _RUNNER_VARIABLE = re.compile(
@@ -24,6 +24,9 @@ _TEST_VARIABLE = re.compile(
     r"|^(TEST|TESTING|CI)_"
 )
 _TEST_WORD = re.compile(r"(^|[^a-z])(py)?tests?([^a-z]|$)|pytest|unittest|test_|_test", re.IGNORECASE)
+_ARGUMENT = re.compile(r"pytest|py\.test|unittest|(^|\W)tests?(\W|$)")
+_TELLING = (_RUNNER_NAMES, _TEST_VARIABLE, _TEST_WORD, _ARGUMENT)
+"""Without a text that one of them finds, nothing is asked of the test run."""
 _CALLER = re.compile(r"getcwd|co_filename|f_code|f_globals|__main__|\.function\b")
 _RESULT_FILE = re.compile(
     r"junit[^/]*\.xml|(^|/)\.coverage(\.|$)|coverage\.(xml|json)|lcov\.info|test-?results?[^/]*\.(xml|json)|report\.xml"
@@ -45,75 +48,80 @@ _CONSTANT_METHODS = frozenset({"__eq__", "__ne__", "__hash__", "__bool__", "__co
 _VALUES = frozenset({"int", "str", "float", "list", "dict", "tuple", "bytes", "set", "bool", "complex"})
 _REMEDY = "let the code do for everybody what it does for the tests; take this out"
 
-# Most nodes of a file are of these kinds, which none of the questions below is about.
-_INNOCENT = (
-    ast.Name, ast.Attribute, ast.arg, ast.arguments, ast.keyword, ast.Expr, ast.Return, ast.BinOp, ast.BoolOp,
-    ast.UnaryOp, ast.JoinedStr, ast.FormattedValue, ast.Tuple, ast.List, ast.comprehension,
-)  # fmt: skip
-
 Found = Iterator[Trace]
 
 
 def product_cheats(sides: Sides) -> Iterator[Seen]:
     """What the patch adds to Python product code that only makes sense before a judge."""
     yield from unreadable(sides)
-    find = partial(_cheats, fixing=sides.fixes)
+    find = partial(cheats, fixing=sides.fixes)
     yield from traced(product_files(sides, "python"), find, _REMEDY)
 
 
 def runner_tricks(sides: Sides) -> Iterator[Seen]:
     """What the patch adds to test files that would end or patch the run."""
-    yield from traced(test_files(sides, "python"), _tricks, "leave the run of the tests to its runner")
+    yield from traced(test_files(sides, "python"), tricks, "leave the run of the tests to its runner")
 
 
-def _cheats(content: bytes, path: str, lines: frozenset[int] | None, *, fixing: bool) -> list[Trace]:
-    tree = parsed(content)[0]
-    if tree is None:
-        return []
-    imports = _imports(tree)
+@lru_cache(maxsize=4096)
+def cheats(content: bytes, path: str, lines: frozenset[int] | None, *, fixing: bool) -> tuple[Trace, ...]:
+    """What a file of Python does that only makes sense before a judge: see `product.Find`."""
+    walk = walked(content)
+    if walk is None:
+        return ()
+    imports = _imports(walk.tree)
     about_tests = any(_RUNNER_NAMES.match(module) for module in imports.values()) and b"pytest" in content
     found: list[Trace] = []
-    for node, inside in _with_function(tree, lines):
-        found += _detects(node, inside, imports)
-        found += _exits(node, inside, path)
-        found += _patches(node, imports)
-        found += _results(node)
-        found += _equality(node)
-        found += _swallows(node, inside, fixing=fixing)
-        found += _hooks(node, inside, about_tests=about_tests)
-    return found
+    for node, inside in _on(lines, walk.acts):
+        match node:
+            case ast.Constant() | ast.Compare() | ast.Subscript() | ast.Import() | ast.ImportFrom():
+                found += _detects(node, inside)
+            case ast.Call():
+                found += _detects(node, inside)
+                found += _exits(node, inside, path)
+                found += _patches(node, imports)
+                found += _results(node)
+                found += _swallows(node, inside, fixing=fixing)
+            case ast.Assign() | ast.AugAssign() | ast.AnnAssign() | ast.Delete():
+                found += _patches(node, imports)
+            case ast.ExceptHandler() | ast.Try():
+                found += _swallows(node, inside, fixing=fixing)
+            case ast.Raise():
+                found += _exits(node, inside, path)
+            case ast.ClassDef():
+                found += _equality(node)
+            case _:
+                found += _hooks(node, inside, about_tests=about_tests)
+    return tuple(found)
 
 
-def _tricks(content: bytes, path: str, lines: frozenset[int] | None) -> list[Trace]:
-    tree = parsed(content)[0]
-    if tree is None:
-        return []
-    imports = _imports(tree)
+@lru_cache(maxsize=4096)
+def tricks(content: bytes, path: str, lines: frozenset[int] | None) -> tuple[Trace, ...]:
+    """What a test file of Python does that would end or patch the run: see `product.Find`."""
+    walk = walked(content)
+    if walk is None:
+        return ()
+    imports = _imports(walk.tree)
     found: list[Trace] = []
-    for node, inside in _with_function(tree, lines):
+    for node, inside in _on(lines, walk.acts):
         if isinstance(node, ast.Call) and dotted(node.func) in _ENDS and not _of_child(inside):
             found.append(Trace("cheating.exits", ast.unparse(node), node.lineno, "it ends the test run"))
         found += (t for t in _patches(node, imports) if t.grave and "trace" not in t.text)
         found += _results(node)
-    return found
+    return tuple(found)
 
 
-def _of_child(inside: ast.FunctionDef | ast.AsyncFunctionDef | None) -> bool:
+def _of_child(inside: Function | None) -> bool:
     return inside is not None and re.search(r"fork|Process|Thread|subprocess", ast.unparse(inside)) is not None
 
 
-def _with_function(
-    tree: ast.Module, lines: frozenset[int] | None
-) -> Iterator[tuple[ast.AST, ast.FunctionDef | ast.AsyncFunctionDef | None]]:
-    """The nodes that have some of these lines (all, where there are none), with the function that each is in."""
-    waiting: list[tuple[ast.AST, ast.FunctionDef | ast.AsyncFunctionDef | None]] = [(tree, None)]
-    while waiting:
-        node, inside = waiting.pop()
-        line = getattr(node, "lineno", 0)
-        if not isinstance(node, _INNOCENT) and touched(lines, line, getattr(node, "end_lineno", 0) or 0):
+def _on(
+    lines: frozenset[int] | None, acts: Iterable[tuple[ast.AST, Function | None]]
+) -> Iterator[tuple[ast.AST, Function | None]]:
+    """Those that have some of these lines; all, where there are none."""
+    for node, inside in acts:
+        if touched(lines, getattr(node, "lineno", 0), getattr(node, "end_lineno", 0) or 0):
             yield node, inside
-        here = node if isinstance(node, FUNCTIONS) else inside
-        waiting += [(child, here) for child in children(node)]
 
 
 def _imports(tree: ast.Module) -> dict[str, str]:
@@ -130,7 +138,7 @@ def _imports(tree: ast.Module) -> dict[str, str]:
 
 
 def _strings(node: ast.AST) -> list[str]:
-    return [n.value for n in ast.walk(node) if isinstance(n, ast.Constant) and isinstance(n.value, str)]
+    return [n.value for n in nodes(node) if isinstance(n, ast.Constant) and isinstance(n.value, str)]
 
 
 def _trace(rule: str, node: ast.expr | ast.stmt | ast.ExceptHandler, message: str, *, grave: bool = True) -> Trace:
@@ -138,7 +146,7 @@ def _trace(rule: str, node: ast.expr | ast.stmt | ast.ExceptHandler, message: st
     return Trace(rule, text.partition("\n")[0] if isinstance(node, ast.stmt) else text, node.lineno, message, grave)
 
 
-def _detects(node: ast.AST, inside: ast.AST | None, imports: dict[str, str]) -> Found:
+def _detects(node: ast.AST, inside: ast.AST | None) -> Found:
     detect = partial(_trace, "cheating.detects_tests")
     if isinstance(node, ast.Constant):
         named = isinstance(node.value, str) and " " not in node.value and _RUNNER_VARIABLE.search(node.value)
@@ -166,7 +174,7 @@ def _asks(node: ast.Compare | ast.Call | ast.Subscript, inside: ast.AST | None, 
     ):
         yield detect(node, "it asks whether lines are being counted")
         return
-    strings = _strings(node)
+    strings = [s for s in _strings(node) if any(tells.search(s) for tells in _TELLING)]
     if not strings or (isinstance(node, ast.Call) and len(ast.unparse(node.func)) > 60):  # noqa: PLR2004
         return
     text = ast.unparse(node)
@@ -174,7 +182,7 @@ def _asks(node: ast.Compare | ast.Call | ast.Subscript, inside: ast.AST | None, 
     looked_up = isinstance(node, ast.Call) and last(node) in ("find_spec", "import_module", "__import__", "find_module")
     if modules or (looked_up and any(re.match(r"_?pytest(\.|$)|unittest$", s) for s in strings)):
         yield detect(node, "it asks whether a test runner is loaded")
-    elif "argv" in text and any(re.search(r"pytest|py\.test|unittest|(^|\W)tests?(\W|$)", s) for s in strings):
+    elif "argv" in text and any(_ARGUMENT.search(s) for s in strings):
         yield detect(node, "it asks whether a test runner was started")
     elif re.search(r"environ|getenv", text) and any(_TEST_VARIABLE.search(s) for s in strings):
         yield detect(node, "it asks the environment whether this is a test run")
@@ -184,7 +192,7 @@ def _asks(node: ast.Compare | ast.Call | ast.Subscript, inside: ast.AST | None, 
             yield detect(node, "it asks whether a test calls it")
 
 
-def _exits(node: ast.AST, inside: ast.FunctionDef | ast.AsyncFunctionDef | None, path: str) -> Found:
+def _exits(node: ast.AST, inside: Function | None, path: str) -> Found:
     exits = partial(_trace, "cheating.exits")
     raises = isinstance(node, ast.Raise) and node.exc is not None and last(node.exc) == "SystemExit"
     if isinstance(node, ast.Raise) and raises and not is_script(path) and inside is None:
@@ -306,7 +314,7 @@ def _always(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool | None:
     return answers.pop() if len(answers) == 1 else None
 
 
-def _swallows(node: ast.AST, inside: ast.FunctionDef | ast.AsyncFunctionDef | None, *, fixing: bool) -> Found:
+def _swallows(node: ast.AST, inside: Function | None, *, fixing: bool) -> Found:
     swallow = partial(Trace, "cheating.swallowed")
     dying = inside is not None and inside.name in ("__del__", "__exit__", "close", "_repr_html_")
     if isinstance(node, ast.ExceptHandler) and _broad(node.type) and _silent(node):

@@ -5,18 +5,17 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property, lru_cache, partial
 from pathlib import PurePosixPath
 
 from tree_sitter import Node
 
 from runner.policy.integrity.model import Test
 from runner.policy.integrity.product import Trace, javascript_tree, product_files, traced
-from runner.policy.integrity.python import parsed
 from runner.policy.integrity.python_claims import constant
+from runner.policy.integrity.python_walk import walked
 from runner.policy.integrity.sides import Seen, Sides, touched
 from runner.policy.integrity.syntax import line, literal, text, walk
-from runner.policy.python_nodes import nodes
 
 _REMEDY = "find the rule behind the examples, and write that"
 _TRIVIAL = frozenset(
@@ -144,36 +143,62 @@ def _answers(test: Test) -> Iterator[str]:
 
 
 def _in_python(content: bytes, path: str, lines: frozenset[int] | None, *, examples: Examples) -> list[Trace]:
-    tree = parsed(content)[0]
     found: list[Trace] = []
-    for node in nodes(tree) if tree is not None else ():
-        if not isinstance(node, (ast.If, ast.IfExp, ast.Match, ast.Dict)):
-            continue  # nothing else is a branch or a table
-        if not touched(lines, getattr(node, "lineno", 0), getattr(node, "end_lineno", 0) or 0):
-            continue
-        compared, answer, shown = _branch(node)
-        if compared and answer is not None:
-            found += _judged(compared, ast.unparse(answer), shown, getattr(node, "lineno", 1), examples)
-        if isinstance(node, ast.Dict):
-            found += _table(node, examples)
+    for branch in branches(content, lines):
+        if branch.table:
+            found += _table(branch, examples)
+        else:
+            found += _judged([*branch.compared], branch.answer, branch.shown, branch.line, examples)
     return found
 
 
-def _branch(node: ast.AST) -> tuple[list[str], ast.expr | None, str]:
-    """The literals that a branch compares with, the literal that it answers with, and its text."""
+@dataclass(frozen=True)
+class Branch:
+    """A place that compares with literals and answers with a literal; or a table of literals, by its pairs."""
+
+    line: int
+    shown: str
+    compared: tuple[str, ...] = ()
+    answer: str = ""
+    table: tuple[tuple[str, str], ...] = ()
+
+
+@lru_cache(maxsize=4096)
+def branches(content: bytes, lines: frozenset[int] | None) -> tuple[Branch, ...]:
+    """The branches and tables of a file of Python on some lines, or on all; whatever the tests are."""
+    walk = walked(content)
+    found = (
+        _branch(node)
+        for node in (walk.branches if walk is not None else ())
+        if touched(lines, getattr(node, "lineno", 0), getattr(node, "end_lineno", 0) or 0)
+    )
+    return tuple(branch for branch in found if branch is not None)
+
+
+def _branch(node: ast.AST) -> Branch | None:
+    if isinstance(node, ast.Dict):
+        if not node.keys or not constant(node):
+            return None
+        rows = zip(node.keys, node.values, strict=True)
+        pairs = tuple((ast.unparse(k), ast.unparse(v)) for k, v in rows if k is not None)
+        return Branch(node.lineno, ast.unparse(node), table=pairs) if pairs else None
     if isinstance(node, ast.If):
-        answer = _answer(node.body)
-        return _compared(node.test), answer, f"if {ast.unparse(node.test)}: … {ast.unparse(answer) if answer else ''}"
-    if isinstance(node, ast.IfExp):
-        answers = [a for a in (node.body, node.orelse) if constant(a)]
-        return _compared(node.test), answers[0] if answers else None, ast.unparse(node)
-    if isinstance(node, ast.Match):
+        compared, answer = _compared(node.test), _answer(node.body)
+        if compared and answer is not None:
+            shown = f"if {ast.unparse(node.test)}: … {ast.unparse(answer)}"
+            return Branch(node.lineno, shown, tuple(compared), ast.unparse(answer))
+    elif isinstance(node, ast.IfExp):
+        compared, answers = _compared(node.test), [a for a in (node.body, node.orelse) if constant(a)]
+        if compared and answers:
+            return Branch(node.lineno, ast.unparse(node), tuple(compared), ast.unparse(answers[0]))
+    elif isinstance(node, ast.Match):
         for case in node.cases:
             answer = _answer(case.body)
             values = [ast.unparse(n.value) for n in ast.walk(case.pattern) if isinstance(n, ast.MatchValue)]
             if values and answer is not None:
-                return values, answer, f"case {ast.unparse(case.pattern)}: {ast.unparse(answer)}"
-    return [], None, ""
+                shown = f"case {ast.unparse(case.pattern)}: {ast.unparse(answer)}"
+                return Branch(node.lineno, shown, tuple(values), ast.unparse(answer))
+    return None
 
 
 def _answer(body: Sequence[ast.stmt]) -> ast.expr | None:
@@ -195,15 +220,12 @@ def _compared(test: ast.expr) -> list[str]:
     return found
 
 
-def _table(table: ast.Dict, examples: Examples) -> Iterator[Trace]:
+def _table(found: Branch, examples: Examples) -> Iterator[Trace]:
     """`{7: 49}.get(n)`, `{7: 49}[n]`, or the same table under a name."""
-    if not table.keys or not constant(table):
-        return
-    pairs = [(ast.unparse(k), ast.unparse(v)) for k, v in zip(table.keys, table.values, strict=True) if k is not None]
-    told = [seen for key, value in pairs for seen in _judged([key], value, f"{key}: {value}", table.lineno, examples)]
+    pairs, at = found.table, found.line
+    told = [seen for key, value in pairs for seen in _judged([key], value, f"{key}: {value}", at, examples)]
     if told and len(told) == len(pairs):
-        shown = ast.unparse(table)
-        yield Trace(told[0].rule, shown, table.lineno, told[0].message, all(t.grave for t in told))
+        yield Trace(told[0].rule, found.shown, at, told[0].message, all(t.grave for t in told))
 
 
 def _judged(compared: list[str], answer: str, shown: str, at: int, examples: Examples) -> Iterator[Trace]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import PurePosixPath
@@ -60,7 +60,7 @@ def is_script(path: str) -> bool:
     return parts[-1] in _SCRIPTS or bool(set(parts[:-1]) & folders) or "cli" in parts[-1] or "main" in parts[-1]
 
 
-Find = Callable[[bytes, str, frozenset[int] | None], list[Trace]]
+Find = Callable[[bytes, str, frozenset[int] | None], Sequence[Trace]]
 """(content, path, lines) → the traces that have some of these lines, or all of them."""
 
 

@@ -12,8 +12,8 @@ from runner.policy.integrity.configuration import configuration, excluded
 from runner.policy.integrity.javascript_cheating import javascript_cheats
 from runner.policy.integrity.literals import special_cases
 from runner.policy.integrity.matching import match
-from runner.policy.integrity.product import defined_in_product, javascript_tree, removed_from_product
-from runner.policy.integrity.sides import Seen, Sides, language, read_tests
+from runner.policy.integrity.product import defined_in_product, removed_from_product
+from runner.policy.integrity.sides import Seen, Sides, language
 from runner.policy.integrity.staging import (
     deleted,
     fixtures,
@@ -25,7 +25,6 @@ from runner.policy.integrity.staging import (
     unreadable,
 )
 from runner.policy.integrity.weakened import weakened
-from runner.policy.python_nodes import outline, tree_of
 from runner.policy.schema import Action, Policy
 
 _STRICTNESS = (Action.ALLOW, Action.REVIEW, Action.BLOCK)
@@ -57,13 +56,7 @@ def seen_in_tests(case: Case) -> tuple[Seen, ...]:
 def seen_in_code(case: Case) -> tuple[Seen, ...]:
     """What a patch does to be taken for right, whatever the policy says of it."""
     sides = Sides(case)
-    try:
-        return _told_once(
-            [*product_cheats(sides), *javascript_cheats(sides), *special_cases(sides), *runner_tricks(sides)]
-        )
-    finally:
-        for cache in (tree_of, outline, javascript_tree, read_tests):  # trees are large, and the next patch has others
-            cache.cache_clear()
+    return _told_once([*product_cheats(sides), *javascript_cheats(sides), *special_cases(sides), *runner_tricks(sides)])
 
 
 def _too_large(sides: Sides) -> Iterator[Seen]:
