@@ -57,6 +57,11 @@ class Proof:
     coverage: CoverageEvidence | None = None
     runs: tuple[SuiteRun, ...] = ()
 
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """Ids of the tests that show the fix."""
+        return self.tests.red_to_green if self.tests is not None else ()
+
     def having(self, more: Sequence[Judged]) -> Proof:
         """The proof with more checks and what follows from them."""
         findings = (*self.findings, *(f for judged in more for f in judged.findings))
@@ -156,20 +161,47 @@ def verify(
         why = start.model_copy(update={"verdict": Verdict.INCONCLUSIVE, "summary": summary})
         why = why.model_copy(update={"details": {**start.details, "output": trial.head.output}})
         return Proof((why,), runs=runs)
-    if trial.policy.repeats.times:
-        progress("running again what may be chance")
-        ways: Ways = {
-            "base": partial(bench.measure, trees.base),
-            "red": red_again,
-            "kept": kept_again,
-            "head": partial(head_bench.measure, trees.head),
-        }
-        trial = tried_again(trial, ways, alone=isinstance(project.test, Pytest))
-    shown = replace(_judged(start, trial, lint_run.result(), project), runs=runs)
-    if problem_of(shown.findings, shown.checks):
-        return shown
-    names = shown.tests.red_to_green if shown.tests is not None else ()
-    return shown.having(altered(trial, head_bench, base=trees.base, head=trees.head, names=names, progress=progress))
+    ways: Ways = {
+        "base": partial(bench.measure, trees.base),
+        "red": red_again,
+        "kept": kept_again,
+        "head": partial(head_bench.measure, trees.head),
+    }
+    judged = partial(_judged, start, linted=lint_run.result(), project=project)
+    ask = partial(altered, bench=head_bench, base=trees.base, head=trees.head)
+    proof = _tried_again(trial, ways, judged, ask, alone=isinstance(project.test, Pytest), progress=progress)
+    return replace(proof, runs=runs)
+
+
+def _tried_again(
+    trial: Trial,
+    ways: Ways,
+    judged: Callable[[Trial], Proof],
+    ask: Callable[..., tuple[Judged, ...]],
+    *,
+    alone: bool,
+    progress: Callable[[str], None],
+) -> Proof:
+    """Run again what may be chance, and ask how deep the proof goes.
+
+    Both at once, for neither waits for the other's answer: where the tests that proved the patch turn out to be others
+    after all, or it is not proved any more, what was asked meanwhile is forgotten.
+    """
+    first = judged(trial)
+    sound = not problem_of(first.findings, first.checks)
+    with ThreadPoolExecutor(max_workers=1) as beside:
+        if sound:
+            progress("asking whether the tests would notice a mistake")
+        answers = beside.submit(ask, trial, names=first.shown) if sound else None
+        if trial.policy.repeats.times:
+            progress("running again what may be chance")
+            trial = tried_again(trial, ways, alone=alone)
+        shown = judged(trial)
+        if problem_of(shown.findings, shown.checks):
+            return shown
+        if answers is not None and shown.shown == first.shown:
+            return shown.having(answers.result())
+    return shown.having(ask(trial, names=shown.shown))
 
 
 def native(patch: Patch, project: Project) -> list[str]:
@@ -220,7 +252,7 @@ def _done(value: T) -> Future[T]:
     return future
 
 
-def _judged(start: Check, trial: Trial, linted: Linted, project: Project) -> Proof:
+def _judged(start: Check, trial: Trial, *, linted: Linted, project: Project) -> Proof:
     kept = regressions(trial)
     red = red_green(trial)
     whole = green(trial)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from runner.git.trees import paths, read
 from runner.project import Pytest
@@ -14,9 +14,7 @@ from runner.steps.proof.trial import Judged, Trial
 _LARGEST_SOURCE = 4 << 20
 
 
-def altered(
-    trial: Trial, bench: Bench, *, base: str, head: str, names: Sequence[str], progress: Callable[[str], None]
-) -> tuple[Judged, ...]:
+def altered(trial: Trial, bench: Bench, *, base: str, head: str, names: Sequence[str]) -> tuple[Judged, ...]:
     """What altering the patch shows of it: nothing where there is nothing to alter, or sources have to be compiled.
 
     Args:
@@ -25,7 +23,6 @@ def altered(
         base: the base's tree.
         head: the patch's tree.
         names: the tests that prove the patch.
-        progress: told what is going on.
 
     Raises:
         SandboxError: the machine failed.
@@ -38,7 +35,6 @@ def altered(
     if not tried:
         return ()
     first = likeliest(trial, names) if isinstance(bench.project.test, Pytest) else ()
-    progress("asking whether the tests would notice a mistake")
     with bench.box(head) as box:
         lab = Lab(bench, box, paths(bench.mirror, head), first, trial.head.seconds)
         return tuple(measure(series, lab) for series in tried)

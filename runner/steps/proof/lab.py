@@ -49,12 +49,15 @@ class Lab:
     first: tuple[str, ...]
     whole_seconds: float
     _first_seconds: float = 0.0
+    _changed: tuple[str, bytes] | None = None
+    """The file that is otherwise now, and how it was; put back when another is changed, or all must be as it was."""
 
     def unsound(self, until: float) -> str:
         """Why nothing can be learnt here: the tests do not pass on the patch as it is, or not in time; or "".
 
         `until` is a moment of the monotonic clock, here and below.
         """
+        self._put_back()
         begun = time.monotonic()
         seconds = _patience(self._first_seconds) if self._first_seconds else until - begun
         said = self.bench.asks(self.box, self.known, self.first, seconds=max(1.0, seconds))
@@ -69,22 +72,27 @@ class Lab:
         Raises:
             SandboxError: the machine failed.
         """
+        if self._changed is not None and self._changed[0] != path:
+            self._put_back()
+        self._changed = (path, original)
         self._write(path, changed)
-        try:
-            steps = [(self.first, self._first_seconds)] if self.first else []
-            for tests, took in (*steps, ((), self.whole_seconds)):
-                now = time.monotonic()
-                if now + took > until:
-                    return Answer.NOT_ASKED
-                patience = _patience(took)
-                said = self.bench.asks(self.box, self.known, tests, seconds=self._capped(patience, until))
-                if said is None:
-                    return Answer.HANGS if time.monotonic() - now >= patience else Answer.NOT_ASKED
-                if not said:
-                    return Answer.NOTICED
-            return Answer.UNNOTICED
-        finally:
-            self._write(path, original)
+        steps = [(self.first, self._first_seconds)] if self.first else []
+        for tests, took in (*steps, ((), self.whole_seconds)):
+            now = time.monotonic()
+            if now + took > until:
+                return Answer.NOT_ASKED
+            patience = _patience(took)
+            said = self.bench.asks(self.box, self.known, tests, seconds=self._capped(patience, until))
+            if said is None:
+                return Answer.HANGS if time.monotonic() - now >= patience else Answer.NOT_ASKED
+            if not said:
+                return Answer.NOTICED
+        return Answer.UNNOTICED
+
+    def _put_back(self) -> None:
+        if self._changed is not None:
+            self._write(*self._changed)
+            self._changed = None
 
     def _write(self, path: str, content: bytes) -> None:
         self.box.exec(["/bin/sh", "-c", 'cat > "$1"', "sh", f"./{path}"], timeout=_WRITE_SECONDS, stdin=content)
