@@ -36,7 +36,9 @@ _UNLINK = (
     f"if [ -f {_MODULES} ]; then while IFS= read -r d; do "
     f'if [ -L "$d/.automend" ]; then rm -rf -- "$d"; fi; done < {_MODULES}; fi'
 )
+_NOTHING = "nothing"
 _RESTORE = (
+    f"[ -f {_MODULES} ] || [ -s {_PLACE}/generated ] || {{ echo {_NOTHING}; exit 0; }}; "
     f"{_LINK}; [ -f {_PLACE}/generated.tar ] || exit 0; "
     f"tr '\\0' '\\n' < {_PLACE}/generated | while IFS= read -r f; do [ -e \"$f\" ] || printf '%s\\n' \"$f\"; done "
     '> "$HOME/restored"; '
@@ -51,13 +53,13 @@ _WITHDRAW = (
 )
 
 
-def restore(box: Sandbox) -> None:
-    """Lay generated files into the workspace, over nothing that is there.
+def restore(box: Sandbox) -> bool:
+    """Lay generated files into the workspace, over nothing that is there. False where the image holds none at all.
 
     Raises:
         SandboxError: the engine failed, or they do not fit.
     """
-    _run(box, _RESTORE, "laying generated files into the workspace")
+    return _run(box, _RESTORE, "laying generated files into the workspace").strip() != _NOTHING.encode()
 
 
 def withdraw(box: Sandbox) -> None:
@@ -69,8 +71,9 @@ def withdraw(box: Sandbox) -> None:
     _run(box, _WITHDRAW, "taking generated files out of the workspace")
 
 
-def _run(box: Sandbox, script: str, what: str) -> None:
+def _run(box: Sandbox, script: str, what: str) -> bytes:
     result = box.exec(["/bin/sh", "-c", script], timeout=_SECONDS)
     if result.exit_code != 0:
         said = result.stderr.decode("utf-8", "replace").strip()[-300:]
         raise SandboxError(f"{what} failed: {said or f'exit {result.exit_code}'}")
+    return result.stdout

@@ -11,8 +11,9 @@ tests on which the verdict hangs are run again (`repeats`): neither may be chanc
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -25,6 +26,7 @@ from runner.policy.globs import Globs
 from runner.policy.schema import Policy
 from runner.project import Project, Pytest
 from runner.steps.proof.account import account
+from runner.steps.proof.ahead import Ahead, likely_proof
 from runner.steps.proof.altered import altered
 from runner.steps.proof.baseline import measured_base
 from runner.steps.proof.bench import Bench
@@ -34,9 +36,9 @@ from runner.steps.proof.depth import problem_of
 from runner.steps.proof.lint import Linted, judged_lint, lint
 from runner.steps.proof.redgreen import proof, red_green
 from runner.steps.proof.regressions import regressions
-from runner.steps.proof.repeats import believed
+from runner.steps.proof.repeats import MOST_TESTS, believed
 from runner.steps.proof.results import Measurement
-from runner.steps.proof.second import Ways, tried_again
+from runner.steps.proof.second import Ways, again_by, tried_again
 from runner.steps.proof.suites import baseline, green, never_started
 from runner.steps.proof.trial import Judged, Trial
 
@@ -128,54 +130,65 @@ def verify(
         return Proof((start,), tests=tests, runs=account(base=(trees.base, base)))
 
     progress("running the patch's tests, and the base's tests on the patch")
-    with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
-        head_run = pool.submit(believed, partial(head_bench.measure, trees.head))
-        kept_again = partial(head_bench.measure, trees.kept, coverage=False)
-        kept_run = head_run if trees.kept == trees.head else pool.submit(believed, kept_again)
-        red_only = _red_modules(bench, trees, base=base, changes=changes, goal=goal)
-        red_again = partial(bench.measure, trees.red, only=red_only or (), coverage=False)
-        red_run = _done(base) if red_only is None else pool.submit(believed, red_again)
-        touched = tuple(f.path for f in patch.files if f.status != "D")
-        lint_run = pool.submit(lint, bench, trees.base, trees.linted, touched)
-
-    trial = Trial(
-        goal=goal,
-        policy=policy,
-        tests=project.tests,
-        changes=changes,
-        hunks=hunks,
-        read_head=lambda path: read(mirror, patch.head_tree, path, limit=_LARGEST_SOURCE),
-        base=base,
-        kept=kept_run.result(),
-        red=red_run.result(),
-        head=head_run.result(),
-    )
-    runs = account(
-        base=(trees.base, base),
-        kept=(trees.kept, trial.kept),
-        red=(trees.red, trial.red),
-        head=(trees.head, trial.head),
-    )
-    if never_started(trial):
-        summary = "no test passes, neither on the base nor on the patch: nothing was learnt about the patch"
-        why = start.model_copy(update={"verdict": Verdict.INCONCLUSIVE, "summary": summary})
-        why = why.model_copy(update={"details": {**start.details, "output": trial.head.output}})
-        return Proof((why,), runs=runs)
+    red_only = _red_modules(bench, trees, base=base, changes=changes, goal=goal)
     ways: Ways = {
         "base": partial(bench.measure, trees.base),
-        "red": red_again,
-        "kept": kept_again,
+        "red": partial(bench.measure, trees.red, only=red_only or (), coverage=False),
+        "kept": partial(head_bench.measure, trees.kept, coverage=False),
         "head": partial(head_bench.measure, trees.head),
     }
-    judged = partial(_judged, start, linted=lint_run.result(), project=project)
-    ask = partial(altered, bench=head_bench, base=trees.base, head=trees.head)
-    proof = _tried_again(trial, ways, judged, ask, alone=isinstance(project.test, Pytest), progress=progress)
-    return replace(proof, runs=runs)
+    again, alone = Ahead(again_by(ways)), isinstance(project.test, Pytest)
+    with _lanes() as pool:
+        # The longest first. What is red is known soon, and then its repeats fill the time of the lane that is done.
+        head_run = pool.submit(believed, ways["head"])
+        red_run = _done(base) if red_only is None else pool.submit(believed, ways["red"])
+        kept_run = head_run if trees.kept == trees.head else pool.submit(believed, ways["kept"])
+        touched = tuple(f.path for f in patch.files if f.status != "D")
+        lint_run = pool.submit(lint, bench, trees.base, trees.linted, touched)
+        if goal is Goal.FIX and red_only is not None and alone:
+            again.start(pool, likely_proof(red_run.result(), base), times=policy.repeats.times)
+        trial = Trial(
+            goal=goal,
+            policy=policy,
+            tests=project.tests,
+            changes=changes,
+            hunks=hunks,
+            read_head=lambda path: read(mirror, patch.head_tree, path, limit=_LARGEST_SOURCE),
+            base=base,
+            kept=kept_run.result(),
+            red=red_run.result(),
+            head=head_run.result(),
+        )
+        runs = account(
+            base=(trees.base, base),
+            kept=(trees.kept, trial.kept),
+            red=(trees.red, trial.red),
+            head=(trees.head, trial.head),
+        )
+        if never_started(trial):
+            summary = "no test passes, neither on the base nor on the patch: nothing was learnt about the patch"
+            why = start.model_copy(update={"verdict": Verdict.INCONCLUSIVE, "summary": summary})
+            why = why.model_copy(update={"details": {**start.details, "output": trial.head.output}})
+            return Proof((why,), runs=runs)
+        judged = partial(_judged, start, linted=lint_run.result(), project=project)
+        ask = partial(altered, bench=head_bench, base=trees.base, head=trees.head)
+        return replace(_tried_again(trial, ways, again, judged, ask, alone=alone, progress=progress), runs=runs)
+
+
+@contextmanager
+def _lanes() -> Iterator[ThreadPoolExecutor]:
+    """Room for runs, two at a time; at the end, those that did not begin are dropped."""
+    pool = ThreadPoolExecutor(max_workers=_AT_ONCE)
+    try:
+        yield pool
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _tried_again(
     trial: Trial,
     ways: Ways,
+    again: Ahead,
     judged: Callable[[Trial], Proof],
     ask: Callable[..., tuple[Judged, ...]],
     *,
@@ -195,7 +208,8 @@ def _tried_again(
         answers = beside.submit(ask, trial, names=first.shown) if sound else None
         if trial.policy.repeats.times:
             progress("running again what may be chance")
-            trial = tried_again(trial, ways, alone=alone)
+            again.keep(first.shown[:MOST_TESTS] if sound else ())
+            trial = tried_again(trial, ways, again, alone=alone)
         shown = judged(trial)
         if problem_of(shown.findings, shown.checks):
             return shown

@@ -7,9 +7,10 @@ import re
 import shlex
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import PurePosixPath
+from threading import Event
 
 from runner.git.mirror import Mirror
 from runner.git.trees import export, paths
@@ -84,7 +85,8 @@ class Bench:
     """Where trees of one project are measured.
 
     `limits.wall_seconds` is the longest time of one run of the suite. `build` compiles native sources in the
-    workspace before it.
+    workspace before it. Once a fresh container of the image told that the setup generated nothing, the others, which
+    are of the same image (a digest), are not asked.
     """
 
     mirror: Mirror
@@ -94,6 +96,7 @@ class Bench:
     limits: Limits
     labels: Mapping[str, str]
     build: str | None = None
+    nothing_generated: Event = field(default_factory=Event, repr=False, compare=False)
 
     def commands(self) -> tuple[str, ...]:
         """The commands that measure, as a person would type them in the workspace."""
@@ -181,7 +184,8 @@ class Bench:
         """
         with self.sandboxes.open(Spec(image=self.image, labels=self.labels, limits=self.limits)) as box:
             box.put_tree(export(self.mirror, tree))
-            restore(box)
+            if not self.nothing_generated.is_set() and not restore(box):
+                self.nothing_generated.set()
             yield box
 
     def _pytest(

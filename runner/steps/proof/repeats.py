@@ -26,7 +26,8 @@ Side = Literal["base", "kept", "red", "head"]
 Again = Callable[[Side, tuple[str, ...]], Measurement]
 """Runs one of the four once more in a fresh container: these tests alone, or without any named as the first time."""
 
-_MOST_TESTS = 30
+MOST_TESTS = 30
+"""How many of them are run again."""
 _AT_ONCE = 2
 _CHEAP = 30.0
 """Seconds. Suites that are longer, and of which no single test can be run, are not repeated to confirm a proof."""
@@ -108,7 +109,7 @@ class _Work:
     def judge_red(self, side: Side, tests: Iterable[str], *, against_base: bool) -> None:
         """Tests that are red on the patch; `against_base` where they passed on the base."""
         asked = tuple(tests)
-        some = asked[:_MOST_TESTS]
+        some = asked[:MOST_TESTS]
         if not some:
             return
         times = self._trial.policy.repeats.times
@@ -127,13 +128,13 @@ class _Work:
         for test in some:
             if test not in settled and test not in self.unsure:
                 self._conclude(test, here[test], base[test] if against_base else None)
-        rest = asked[_MOST_TESTS:]
+        rest = asked[MOST_TESTS:]
         if rest and not any(t not in self.flaky and t not in self.unsure for t in some):
-            self.unsure |= dict.fromkeys(rest, f"{_MOST_TESTS} others that seemed lost were chance")
+            self.unsure |= dict.fromkeys(rest, f"{MOST_TESTS} others that seemed lost were chance")
 
     def judge_proof(self, tests: tuple[str, ...]) -> None:
         """Tests that were red on the base's code and green on the patch."""
-        some = tuple(t for t in tests if t not in self.flaky)[:_MOST_TESTS]
+        some = tuple(t for t in tests if t not in self.flaky)[:MOST_TESTS]
         if not some:
             return
         red, head = self._start("red", some), self._start("head", some)

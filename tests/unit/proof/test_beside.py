@@ -12,6 +12,7 @@ import pytest
 
 from runner.model import Check, Verdict
 from runner.steps import verify
+from runner.steps.proof.ahead import Ahead
 from runner.steps.proof.lint import Linted
 from runner.steps.proof.results import Measurement
 from runner.steps.proof.trial import Judged, Repeats, Trial
@@ -31,6 +32,10 @@ def fix(**runs: Measurement) -> Trial:
     )
 
 
+def never(side: str, tests: tuple[str, ...]) -> Measurement:
+    raise AssertionError("nothing is run here")
+
+
 def proved(given: Trial, ask: Callable[..., tuple[Judged, ...]]) -> Proof:
     start = Check(name="baseline", verdict=Verdict.PASSED, summary="")
     project: Any = SimpleNamespace(lint=None)
@@ -38,7 +43,7 @@ def proved(given: Trial, ask: Callable[..., tuple[Judged, ...]]) -> Proof:
     def judged(tried: Trial) -> Proof:
         return verify._judged(start, tried, linted=Linted(), project=project)
 
-    return verify._tried_again(given, {}, judged, ask, alone=True, progress=lambda words: None)
+    return verify._tried_again(given, {}, Ahead(never), judged, ask, alone=True, progress=lambda words: None)
 
 
 def checks(proof: Proof) -> list[str]:
