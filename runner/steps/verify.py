@@ -6,7 +6,8 @@
     head   the patch as it is                        … and pass with it; which lines the tests run
 
 Where the patch touches no test, `kept` is `head` and `red` is `base`. A run that breaks is made once more, and single
-tests on which the verdict hangs are run again (`repeats`): neither may be chance.
+tests on which the verdict hangs are run again (`repeats`): neither may be chance. Two runs go on at a time, each in a
+container of its own; what is likely to be run again is begun `ahead`.
 """
 
 from __future__ import annotations
