@@ -6,7 +6,7 @@ import ast
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import count, pairwise
 
 from runner.policy.integrity.python_flow import FUNCTIONS
 from runner.policy.integrity.sides import touched
@@ -27,7 +27,11 @@ class Answer:
     shown: str
     line: int
     table: int = 0
-    """Answers of one table share a number, which is its line; 0 for a branch."""
+    """Answers of one table share a number; 0 for a branch."""
+
+
+Asked = tuple[tuple[Value, ...], ...]
+"""What a condition compares with: alternatives of literals that go together."""
 
 
 def python_answers(tree: ast.Module, lines: frozenset[int] | None) -> Iterator[Answer]:
@@ -47,8 +51,9 @@ def python_answers(tree: ast.Module, lines: frozenset[int] | None) -> Iterator[A
             yield from _by_position(node.value)
         if isinstance(node, (ast.Module, *FUNCTIONS)):
             lists[id(node)] = [*_lists_of(node, lines)]
+    tables = count(-1, -1)
     for found in lists.values():
-        yield from _side_by_side(found)
+        yield from _side_by_side(found, tables)
 
 
 def _of_branch(node: ast.AST) -> Iterator[Answer]:
@@ -84,10 +89,10 @@ def _unless(body: Sequence[ast.stmt]) -> Iterator[Answer]:
             yield from _told(denied, _returned([then]), f"unless {ast.unparse(guard.test)}", guard.lineno)
 
 
-def _told(compared: tuple[Value, ...], answer: ast.expr | None, shown: str, line: int) -> Iterator[Answer]:
-    if compared and answer is not None:
+def _told(compared: Asked, answer: ast.expr | None, shown: str, line: int) -> Iterator[Answer]:
+    for together in compared if answer is not None else ():
         with suppress(NoValueError):
-            yield Answer(compared, of_python(answer), f"{shown}: {ast.unparse(answer)}", line)
+            yield Answer(together, of_python(answer), f"{shown}: {ast.unparse(answer)}", line)
 
 
 def _returned(body: Sequence[ast.stmt]) -> ast.expr | None:
@@ -97,10 +102,15 @@ def _returned(body: Sequence[ast.stmt]) -> ast.expr | None:
     return last.value if isinstance(last, (ast.Return, ast.Assign)) else None
 
 
-def _compared(test: ast.expr) -> tuple[tuple[Value, ...], tuple[Value, ...]]:
+def _compared(test: ast.expr) -> tuple[Asked, Asked]:
     """The literals that a condition wants to be equal, and those that it wants to be unequal."""
+    if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.Or):
+        sides = [_compared(value) for value in test.values]
+        unequal = tuple(v for _, denied in sides for values in denied for v in values)
+        return tuple(values for asked, _ in sides for values in asked), (unequal,) if unequal else ()
     asked: list[Value] = []
     denied: list[Value] = []
+    others: list[Value] = []  # one of them will do
     for node in ast.walk(test):
         if not isinstance(node, ast.Compare):
             continue
@@ -109,14 +119,15 @@ def _compared(test: ast.expr) -> tuple[tuple[Value, ...], tuple[Value, ...]]:
             asked.append(only)
             continue
         for op, side in zip([node.ops[0], *node.ops], [node.left, *node.comparators], strict=True):
-            within = isinstance(op, (ast.In, ast.NotIn)) and isinstance(side, (ast.Tuple, ast.List, ast.Set))
-            elements: Sequence[ast.expr] = side.elts if within else [side]  # type: ignore[attr-defined]
-            into = denied if isinstance(op, (ast.NotEq, ast.NotIn, ast.IsNot)) else asked
+            inside = isinstance(op, (ast.In, ast.NotIn)) and isinstance(side, (ast.Tuple, ast.List, ast.Set))
+            elements: Sequence[ast.expr] = side.elts if inside else [side]  # type: ignore[attr-defined]
+            into = denied if isinstance(op, (ast.NotEq, ast.NotIn, ast.IsNot)) else others if inside else asked
             if isinstance(op, (ast.Eq, ast.Is, ast.In, ast.NotEq, ast.NotIn, ast.IsNot)):
                 for element in elements:
                     with suppress(NoValueError):
                         into.append(also(of_python(element))[-1])
-    return tuple(asked), tuple(denied)
+    together = ((tuple(asked),) if asked else ()) + tuple((*asked, other) for other in others)
+    return together, ((tuple(denied),) if denied else ())
 
 
 def _only_between(node: ast.Compare) -> Value | None:
@@ -131,7 +142,9 @@ def _only_between(node: ast.Compare) -> Value | None:
     return None
 
 
-def _patterns(pattern: ast.pattern) -> tuple[Value, ...]:
+def _patterns(pattern: ast.pattern) -> Asked:
+    if isinstance(pattern, ast.MatchOr):
+        return tuple(values for inner in pattern.patterns for values in _patterns(inner))
     found = []
     for node in ast.walk(pattern):
         value = node.value if isinstance(node, ast.MatchValue) else None
@@ -140,7 +153,7 @@ def _patterns(pattern: ast.pattern) -> tuple[Value, ...]:
         if value is not None:
             with suppress(NoValueError):
                 found.append(of_python(value))
-    return tuple(found)
+    return (tuple(found),) if found else ()
 
 
 def _of_table(table: ast.Dict) -> Iterator[Answer]:
@@ -184,7 +197,7 @@ def _lists_of(scope: ast.AST, lines: frozenset[int] | None) -> Iterator[ast.List
             waiting += ast.iter_child_nodes(node)
 
 
-def _side_by_side(found: list[ast.List | ast.Tuple]) -> Iterator[Answer]:
+def _side_by_side(found: list[ast.List | ast.Tuple], tables: Iterator[int]) -> Iterator[Answer]:
     """Questions in one list and, in the same places of another, the answers."""
     if len(found) > _SMALL:
         return
@@ -192,6 +205,7 @@ def _side_by_side(found: list[ast.List | ast.Tuple]) -> Iterator[Answer]:
         for answers in found:
             if questions is answers or len(questions.elts) != len(answers.elts):
                 continue
+            table = next(tables)
             for question, answer in zip(questions.elts, answers.elts, strict=True):
                 with suppress(NoValueError):
                     yield Answer(
@@ -199,5 +213,5 @@ def _side_by_side(found: list[ast.List | ast.Tuple]) -> Iterator[Answer]:
                         of_python(answer),
                         f"{ast.unparse(questions)} and {ast.unparse(answers)}",
                         answers.lineno,
-                        table=-(id(questions) ^ id(answers)),
+                        table=table,
                     )

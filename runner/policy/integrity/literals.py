@@ -51,7 +51,8 @@ def _judged(answers: Iterable[Answer], examples: Examples) -> list[Trace]:
             found += told
         elif told and len(told) >= _MOST_OF_A_TABLE * sum(_tells(a) for a in given):
             # A table of which most is of other things is one that the code needs.
-            whole = all(t.grave for t in told) and (len(told) >= sum(map(_tells, given)) or len(told) >= _TELLING)
+            most = 2 * sum(t.grave for t in told) >= len(told)
+            whole = most and (len(told) >= sum(map(_tells, given)) or len(told) >= _TELLING)
             first = given[0]
             found.append(Trace(told[0].rule, first.shown, first.line, told[0].message, whole))
     return found
@@ -65,6 +66,7 @@ def _one(one: Answer, examples: Examples) -> Iterator[Trace]:
     # Words are names of things as often as they are inputs.
     firm = (
         not telling
+        or len(one.compared) >= _TELLING <= len(telling)
         or any(value.kind == "many" for value in one.compared)
         or any(p.kind != "text" or not _WORD.fullmatch(str(p.plain)) for p in telling)
     )
