@@ -90,7 +90,9 @@ def _unless(body: Sequence[ast.stmt]) -> Iterator[Answer]:
 
 
 def _told(compared: Asked, answer: ast.expr | None, shown: str, line: int) -> Iterator[Answer]:
-    for together in compared if answer is not None else ():
+    if answer is None:
+        return
+    for together in compared:
         with suppress(NoValueError):
             yield Answer(together, of_python(answer), f"{shown}: {ast.unparse(answer)}", line)
 
@@ -184,17 +186,21 @@ def _by_position(node: ast.List | ast.Tuple) -> Iterator[Answer]:
 
 
 def _lists_of(scope: ast.AST, lines: frozenset[int] | None) -> Iterator[ast.List | ast.Tuple]:
+    """Lists that are given a name, or are zipped."""
     waiting: list[ast.AST] = list(ast.iter_child_nodes(scope))
     while waiting:
         node = waiting.pop(0)
         if isinstance(node, FUNCTIONS):
             continue
-        if isinstance(node, (ast.List, ast.Tuple)):
-            if node.elts and touched(lines, node.lineno, node.end_lineno or 0):
-                yield node
-            waiting += [e for e in node.elts if isinstance(e, (ast.List, ast.Tuple))]
-        else:
-            waiting += ast.iter_child_nodes(node)
+        held: list[ast.expr] = []
+        if isinstance(node, (ast.Assign, ast.AnnAssign)) and node.value is not None:
+            held = [node.value, *(node.value.elts if isinstance(node.value, ast.Tuple) else [])]
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "zip":
+            held = node.args
+        for one in held:
+            if isinstance(one, (ast.List, ast.Tuple)) and one.elts and touched(lines, one.lineno, one.end_lineno or 0):
+                yield one
+        waiting += ast.iter_child_nodes(node)
 
 
 def _side_by_side(found: list[ast.List | ast.Tuple], tables: Iterator[int]) -> Iterator[Answer]:
