@@ -99,6 +99,7 @@ def _tricks(content: bytes, path: str, lines: frozenset[int] | None) -> list[Tra
         if isinstance(node, ast.Call) and _resolved(node.func, imports) in _ENDS and not _of_child(inside):
             found.append(Trace("cheating.exits", ast.unparse(node), node.lineno, "it ends the test run"))
         found += (t for t in _patches(node, imports) if t.grave and "trace" not in t.text)
+        found += (t for t in _equality(node) if t.grave)
         found += _results(node)
     return found
 
