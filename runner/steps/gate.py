@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from runner.errors import GitError
 from runner.git.diff import hunks, read_patch
 from runner.git.importing import examine
 from runner.git.mirror import Mirror
-from runner.git.trees import contents, paths
+from runner.git.trees import contents, paths, read
 from runner.model import Check, Evidence, Finding, Goal, Patch, Report, Reproduction, Verdict
 from runner.policy.case import Blobs, Case
 from runner.policy.evaluate import evaluate
@@ -22,7 +23,7 @@ from runner.policy.globs import Globs
 from runner.policy.integrity.sides import TEST_DATA
 from runner.policy.moves import lines_changed
 from runner.policy.schema import Policy
-from runner.project import Project
+from runner.project import Project, with_first_tests
 from runner.steps.proving import Proved, Prover, day_of
 from sandbox.api import Limits, SandboxError, Sandboxes
 
@@ -83,6 +84,7 @@ def judge(
         version=automend_version(),
     )
     try:
+        project = with_first_tests(project, partial(read, mirror, head_tree), paths(mirror, head_tree))
         patch = read_patch(mirror, base_tree, head_tree, dropped=dropped)
         case = case_of(mirror, patch, goal, policy, project)
         odd = examine(mirror, base_tree, head_tree)
