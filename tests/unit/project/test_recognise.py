@@ -234,8 +234,10 @@ def test_the_first_tests_come_with_the_patch() -> None:
     base = {"pkg.py": ""}
 
     def after(files: dict[str, str]) -> Project:
-        tree = {name: text.encode() for name, text in files.items()}
-        return with_first_tests(project(base), lambda path: tree.get(path), tree.keys())
+        def read(path: str) -> bytes | None:
+            return files[path].encode() if path in files else None
+
+        return with_first_tests(project(base), read, files.keys())
 
     brought = after({**base, "test_pkg.py": "def test_a(): pass\n"})
     assert brought.test == Pytest()
