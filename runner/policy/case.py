@@ -25,8 +25,9 @@ class Case:
     """One patch before the judge: trees as our own git read them, never somebody's text.
 
     `tests` are the globs of the repository's test files; `other_tests` reads those of the base that the patch leaves
-    alone (path → content; it costs, so few rules ask). `blobs` has both sides of every changed file; it and `hunks`
-    are empty where the patch is over the limit of changed lines, and so is refused anyway.
+    alone (path → content; it costs, so few rules ask), `test_data` small files of data that they may read. `blobs` has
+    both sides of every changed file; it and `hunks` are empty where the patch is over the limit of changed lines, and
+    so is refused anyway.
     """
 
     patch: Patch
@@ -37,6 +38,7 @@ class Case:
     tests: Globs = field(default_factory=lambda: Globs(()))
     blobs: Blobs = field(default_factory=Blobs)
     other_tests: Callable[[], Mapping[str, bytes]] = field(default=dict, compare=False)
+    test_data: Callable[[], Mapping[str, bytes]] = field(default=dict, compare=False)
 
     @cached_property
     def moved(self) -> dict[str, str]:

@@ -10,6 +10,7 @@ from functools import partial
 from runner.model import Finding, Verdict
 from runner.policy.case import Case, Family, Rule
 from runner.policy.code import CODE_RULES
+from runner.policy.comments import COMMENTS
 from runner.policy.content import CONTENT
 from runner.policy.dependencies import DEPENDENCIES
 from runner.policy.integrity.rules import INTEGRITY
@@ -21,7 +22,18 @@ from runner.policy.shape import SHAPE
 from runner.policy.size import SIZE
 from runner.policy.text import TEXT
 
-FAMILIES: tuple[Family, ...] = (SHAPE, SIZE, PATHS, CONTENT, SECRETS, TEXT, CODE_RULES, DEPENDENCIES, INTEGRITY)
+FAMILIES: tuple[Family, ...] = (
+    SHAPE,
+    SIZE,
+    PATHS,
+    CONTENT,
+    SECRETS,
+    TEXT,
+    COMMENTS,
+    CODE_RULES,
+    DEPENDENCIES,
+    INTEGRITY,
+)
 """The rules, in the order in which they are told."""
 
 

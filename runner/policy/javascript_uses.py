@@ -125,6 +125,14 @@ _TOKENS: tuple[tuple[str, str, re.Pattern[str]], ...] = (
     ("dynamic", "a timer with text", re.compile(_GLOBAL + r"set(?:Timeout|Interval)\s*\(\s*[\"'`]")),
     ("native", "process.binding", re.compile(r"\bprocess\s*\.\s*(?:binding|_linkedBinding|dlopen)\b")),
     ("network", "fetch", re.compile(_GLOBAL + r"fetch\s*\(")),
+    ("network", "fetch", re.compile(r"\b(?:globalThis|window|global|self)\s*\.\s*fetch\b(?!\s*\()")),
+    ("dynamic", "the global object by a computed name", re.compile(
+        r"\b(?:globalThis|window|global)\s*\[\s*(?:[\"'`] *[\"'`]\s*\+|\w+\s*\+)"
+    )),
+    ("dynamic", "the constructor of functions", re.compile(
+        r"(?:=>\s*\{\s*\}\s*\)|\bfunction\s*\(\s*\)\s*\{\s*\}\s*\)?)\s*\.\s*constructor\b"
+    )),
+    ("dynamic", "a worker of text", re.compile(_GLOBAL + r"Worker\s*\([^;]{0,300}\beval\s*:\s*true")),
     ("network", "XMLHttpRequest", re.compile(_GLOBAL + r"(?:XMLHttpRequest|WebSocket|EventSource)\s*\(")),
     ("network", "sendBeacon", re.compile(r"\bnavigator\s*\.\s*sendBeacon\b")),
     ("credentials", "the whole environment as text", re.compile(
@@ -144,8 +152,13 @@ _TOKENS: tuple[tuple[str, str, re.Pattern[str]], ...] = (
     )),
 )  # fmt: skip
 _LOADS = re.compile(
-    r"(?<![\w$.])(?:require\s*\(\s*|import\s*\(\s*|import\s+|from\s+|process\s*\.\s*getBuiltinModule\s*\(\s*)(?=[\"'`])"
+    r"(?<![\w$.])(?:require\s*\(\s*|createRequire\s*\([^;\n]{0,80}?\)\s*\(\s*|import\s*\(\s*|import\s+|from\s+|process\s*\.\s*getBuiltinModule\s*\(\s*)(?=[\"'`])"
 )
+_BY_NAME = re.compile(r"\b(?:globalThis|window|global|self)\s*\[\s*[\"'`]")
+_WRITING = re.compile(
+    r"\b(?:writeFile|appendFile|rm|rmdir|unlink|symlink|chmod|createWriteStream)(?:Sync)?\s*\(\s*[\"'`]"
+)
+_OUTSIDE = re.compile(r"^(?:~|/(?!dev/(?:null|stdout|stderr|tty)$)|[A-Za-z]:[\\/]|(?:\.\./){2,})")
 _TYPE_ONLY = re.compile(r"^\s*(?:import|export)\s+type\b")
 _MODULES: Mapping[str, str] = {
     "child_process": "process", "vm": "dynamic", "vm2": "dynamic", "repl": "dynamic", "inspector": "native",
@@ -173,6 +186,7 @@ def _uses(seen: Masked) -> Iterator[Use]:
         for found in pattern.finditer(seen.code):
             line = lines.at(found.start())
             yield Use(kind, name, line, line, _address(seen, found.end()) if kind == "network" else "")
+    yield from _by_name(seen, lines)
     for found in _LOADS.finditer(seen.code):
         module = seen.strings.get(found.end(), "").removeprefix("node:")
         kind = _MODULES.get(module, "")
@@ -185,6 +199,19 @@ def _uses(seen: Masked) -> Iterator[Use]:
     for at, text in seen.strings.items():
         if len(text) <= 300 and (secret := CREDENTIALS.search(text)):  # noqa: PLR2004
             yield Use("credentials", secret[0].strip("/~\\"), lines.at(at), lines.at(at))
+
+
+def _by_name(seen: Masked, lines: _Lines) -> Iterator[Use]:
+    """What is reached, or written to, by a text."""
+    for found in _BY_NAME.finditer(seen.code):
+        word = seen.strings.get(found.end() - 1, "")
+        if word in {"eval", "Function", "fetch", "XMLHttpRequest", "WebSocket"}:
+            kind = "dynamic" if word in {"eval", "Function"} else "network"
+            yield Use(kind, word, lines.at(found.start()), lines.at(found.start()))
+    for found in _WRITING.finditer(seen.code):
+        place = seen.strings.get(found.end() - 1, "")
+        if _OUTSIDE.match(place):
+            yield Use("files", f"writing to {place[:60]!r}", lines.at(found.start()), lines.at(found.start()))
 
 
 def _address(seen: Masked, at: int) -> str:

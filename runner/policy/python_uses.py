@@ -42,12 +42,14 @@ _CALLS: Mapping[str, tuple[str, ...]] = {
         "importlib.machinery.ExtensionFileLoader", "imp.load_source", "imp.load_module", "imp.load_dynamic",
     ),
     "shell": (
-        "os.system", "os.popen", "subprocess.getoutput", "subprocess.getstatusoutput", "commands.getoutput",
+        "os.system", "os.popen", "posix.system", "posix.popen", "subprocess.getoutput",
+        "subprocess.getstatusoutput", "commands.getoutput",
         "commands.getstatusoutput", "pty.spawn", "asyncio.create_subprocess_shell",
     ),
     "process": (
         "subprocess.run", "subprocess.Popen", "subprocess.call", "subprocess.check_call", "subprocess.check_output",
-        "asyncio.create_subprocess_exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.posix_spawnp", "os.startfile",
+        "asyncio.create_subprocess_exec", "_posixsubprocess.fork_exec", "pip.main", "pip._internal.main",
+        "pip._internal.cli.main.main", "os.fork", "os.forkpty", "os.posix_spawn", "os.posix_spawnp", "os.startfile",
         *(f"os.exec{s}" for s in ("l", "le", "lp", "lpe", "v", "ve", "vp", "vpe")),
         *(f"os.spawn{s}" for s in ("l", "le", "lp", "lpe", "v", "ve", "vp", "vpe")),
     ),
@@ -69,6 +71,8 @@ _CALLS: Mapping[str, tuple[str, ...]] = {
         "websockets.connect", "paramiko.SSHClient", "paramiko.Transport", "pycurl.Curl", "dns.resolver.resolve",
         "dns.resolver.query", "urllib3.PoolManager", "urllib3.ProxyManager", "urllib3.request",
         "urllib3.HTTPConnectionPool", "urllib3.HTTPSConnectionPool",
+        "requests.sessions.Session", "requests.sessions.session", "requests.api.request", "requests.api.get",
+        "requests.api.post", "_socket.socket",
         *(
             f"{client}.{verb}"
             for client in ("requests", "httpx")
@@ -100,6 +104,8 @@ _ROOTS = re.compile(
                 "__builtins__",
                 "builtins",
                 "sys",
+                "operator",
+                "__subclasses__",
                 "importlib",
                 "verify",
                 "check_hostname",
@@ -232,6 +238,14 @@ class _Reader:
                     )
             elif isinstance(node, ast.ImportFrom):
                 self._learn_from(node)
+        for node in self._nodes:
+            if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
+                # Another name for a module. Of a function the name itself was a use.
+                whole = (
+                    self.resolve(node.value) if isinstance(node.value, ast.Name | ast.Attribute | ast.Call) else None
+                )
+                if whole in _MODULES or whole in {"builtins", "sys.modules"}:
+                    self._names.setdefault(node.targets[0].id, whole)
         for statement in self._tree.body:
             if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
                 self._names.setdefault(statement.name, f".{statement.name}")  # no builtin any more
@@ -276,6 +290,8 @@ class _Reader:
                 yield from self._of_text(node)
 
     def _of_name(self, node: ast.expr, call: ast.Call | None) -> Iterator[Use]:
+        if isinstance(node, ast.Attribute) and node.attr == "__subclasses__" and "__base__" in ast.unparse(node):
+            yield self._use("dynamic", "object.__subclasses__", call or node)
         name = self.resolve(node)
         kind = _KINDS.get(name or "")
         if name is None or kind is None or name.split(".")[0] in self._own:
@@ -303,10 +319,18 @@ class _Reader:
             yield self._use("deserialize", "numpy.load(allow_pickle=True)", call)
         if self._keyword_is(call, "verify", value=False) or self._keyword_is(call, "check_hostname", value=False):
             yield self._use("tls", "verify=False", call)
+        if name in {"operator.attrgetter", "operator.methodcaller"} and call.args:
+            yield from self._of_getter(name, call)
         yield from self._of_running(name, call)
         yield from self._of_writing(name, call)
         if _KINDS.get(name) == "network" and self._mentions_environment(call):
             yield self._use("credentials", f"{name} with the environment's variables", call)
+
+    def _of_getter(self, name: str, call: ast.Call) -> Iterator[Use]:
+        wanted = folded(call.args[0])
+        kind = next((k for whole, k in _KINDS.items() if whole.rpartition(".")[2] == wanted), None)
+        if wanted is None or (kind in {"shell", "dynamic"} and wanted not in {"run_path", "run_module"}):
+            yield self._use(kind or "dynamic", f"{name}({wanted or '…'})", call)
 
     def _of_running(self, name: str, call: ast.Call) -> Iterator[Use]:
         arguments: list[ast.expr] = [*call.args, *(k.value for k in call.keywords)]
@@ -362,7 +386,7 @@ class _Reader:
         if name == "builtins.vars" and node.args:
             return self.resolve(node.args[0], depth + 1)
         if name in {"builtins.globals", "builtins.locals"}:
-            return name
+            return "."
         return None
 
     def _through_shell(self, name: str, call: ast.Call) -> bool:
@@ -426,6 +450,8 @@ class _Reader:
 def _joined(owner: str | None, key: str | None) -> str | None:
     if owner is None or key is None:
         return None
+    if owner == ".":  # globals()
+        return "builtins" if key == "__builtins__" else key
     if key == "__dict__":
         return owner
     if owner == "sys.modules":
@@ -450,6 +476,8 @@ def folded(node: ast.expr, *, prefix: bool = False, depth: int = 0) -> str | Non
         return left if prefix else None
     if isinstance(node, ast.JoinedStr):
         return _folded_parts(node, prefix=prefix, depth=depth)
+    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+        return _folded_numbers(node, node.func.id)
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
         return _folded_method(node, node.func, prefix=prefix, depth=depth)
     if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Slice):
@@ -471,8 +499,9 @@ def _folded_method(node: ast.Call, method: ast.Attribute, *, prefix: bool, depth
     owner = folded(method.value, depth=depth + 1)
     if owner is None:
         return None
-    if method.attr == "join" and len(node.args) == 1 and isinstance(node.args[0], ast.List | ast.Tuple):
-        parts = [folded(e, depth=depth + 1) for e in node.args[0].elts]
+    joined = _mapped(node.args[0]) if method.attr == "join" and len(node.args) == 1 else None
+    if isinstance(joined, ast.List | ast.Tuple):
+        parts = [folded(e, depth=depth + 1) for e in joined.elts]
         return None if None in parts else owner.join(p for p in parts if p is not None)
     if method.attr in {"lower", "upper", "strip", "encode", "decode"} and not node.args:
         return {"lower": owner.lower(), "upper": owner.upper(), "strip": owner.strip()}.get(method.attr, owner)
@@ -482,6 +511,30 @@ def _folded_method(node: ast.Call, method: ast.Attribute, *, prefix: bool, depth
         old, new = folded(node.args[0], depth=depth + 1), folded(node.args[1], depth=depth + 1)
         return owner.replace(old, new)[:1000] if old and new is not None else None
     return None
+
+
+def _folded_numbers(node: ast.Call, name: str) -> str | None:
+    """`chr(112)`, `bytes([112, 121])`."""
+    given = node.args[0] if len(node.args) == 1 and not node.keywords else None
+    if name == "chr":
+        given = ast.List([given], ast.Load()) if given is not None else None
+    elif name not in {"bytes", "bytearray"}:
+        return None
+    if not isinstance(given, ast.List | ast.Tuple):
+        return None
+    codes = [e.value if isinstance(e, ast.Constant) else None for e in given.elts]
+    if not all(isinstance(c, int) and 0 <= c < 0x110000 for c in codes):  # noqa: PLR2004 - the last character
+        return None
+    return "".join(chr(c) for c in codes if isinstance(c, int))
+
+
+def _mapped(node: ast.expr) -> ast.expr:
+    """The list that `map(chr, [112, 121])` comes to, else the expression."""
+    if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "map"):
+        return node
+    if len(node.args) != 2 or not isinstance(node.args[1], ast.List | ast.Tuple):  # noqa: PLR2004 - function, list
+        return node
+    return ast.List([ast.Call(node.args[0], [e], []) for e in node.args[1].elts], ast.Load())
 
 
 def _reversed(node: ast.Subscript, depth: int) -> str | None:

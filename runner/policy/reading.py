@@ -12,7 +12,7 @@ from contextlib import suppress
 from runner.policy.case import Case
 from runner.policy.code import own_modules, uses_of
 from runner.policy.integrity.cheating import cheats, tricks
-from runner.policy.integrity.literals import branches
+from runner.policy.integrity.literals import answers
 from runner.policy.integrity.product import javascript_tree
 from runner.policy.integrity.python_walk import walked
 from runner.policy.integrity.sides import Change, Sides, language, read_tests
@@ -40,10 +40,10 @@ def _read(sides: Sides, change: Change, source: bytes, own: frozenset[str]) -> N
         tricks(source, change.path, change.added)
     elif change.added:
         cheats(source, change.path, change.added, fixing=sides.fixes)
-        branches(source, change.added)
+        answers(source, change.added)
 
 
 def forget() -> None:
     """Drop what was read: trees are large, and the next patch has others."""
-    for cache in (tree_of, outline, walked, javascript_tree, read_tests, uses_of, cheats, tricks, branches):
+    for cache in (tree_of, outline, walked, javascript_tree, read_tests, uses_of, cheats, tricks, answers):
         cache.cache_clear()

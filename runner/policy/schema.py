@@ -175,6 +175,9 @@ class Text(Table):
     )
     bom: Annotated[Action, Direction.STRICTER] = Field(description="A new byte order mark.")
     blob: Annotated[Action, Direction.STRICTER] = Field(description="Long encoded data in a source file.")
+    instructions: Annotated[Action, Direction.STRICTER] = Field(
+        description="Words that tell a coding agent or a reviewing model what to do."
+    )
 
 
 class Code(Table):
@@ -354,6 +357,9 @@ class Lint(Table):
     """`[lint]`: the linter that the repository has configured."""
 
     new: Annotated[Action, Direction.STRICTER] = Field(description="Findings that the base does not have.")
+    silenced: Annotated[Action, Direction.STRICTER] = Field(
+        description="New comments that ask a linter, type checker or scanner to be silent."
+    )
 
 
 class Pulls(Table):

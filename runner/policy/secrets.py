@@ -56,13 +56,35 @@ _ALSO_KNOWN: tuple[tuple[str, re.Pattern[str]], ...] = (
     ("GitHub fine-grained token", re.compile(r"\bgithub_pat_[A-Za-z0-9_]{40,}")),
     ("Google API key", re.compile(r"\bAIza[A-Za-z0-9_\-]{35}\b")),
     ("Google OAuth secret", re.compile(r"\bGOCSPX-[A-Za-z0-9_\-]{28}\b")),
-    ("Hugging Face token", re.compile(r"\bhf_[A-Za-z]{30,}\b")),
+    ("Hugging Face token", re.compile(r"\bhf_[A-Za-z0-9]{30,}\b")),
+    ("npm token", re.compile(r"\bnpm_[A-Za-z0-9]{36}\b")),
+    ("Docker token", re.compile(r"\bdckr_(?:pat|oat)_[A-Za-z0-9_\-]{27,}")),
+    ("Grafana token", re.compile(r"\bgl(?:sa|c)_[A-Za-z0-9]{32}_[A-Fa-f0-9]{8}\b")),
+    ("Linear key", re.compile(r"\blin_(?:api|oauth)_[A-Za-z0-9]{40}\b")),
+    ("Figma token", re.compile(r"\bfig[dor]_[A-Za-z0-9_\-]{40}")),
+    ("Sentry token", re.compile(r"\bsntry[su]_[A-Za-z0-9+/=_\-]{60,}")),
+    ("New Relic key", re.compile(r"\bNRAK-[A-Z0-9]{27}\b")),
+    ("Postman key", re.compile(r"\bPMAK-[a-f0-9]{24}-[a-f0-9]{34}\b")),
+    ("Doppler token", re.compile(r"\bdp\.(?:pt|st|ct|sa)\.[A-Za-z0-9]{40,}")),
+    ("Vault token", re.compile(r"\bhv[sb]\.[A-Za-z0-9_\-]{90,}")),
+    ("Terraform token", re.compile(r"\.atlasv1\.[A-Za-z0-9_\-]{60,}")),
+    ("Mailgun key", re.compile(r"\bkey-[a-f0-9]{32}\b")),
+    ("Discord webhook", re.compile(r"discord(?:app)?\.com/api/webhooks/\d{17,20}/[A-Za-z0-9_\-]{60,}")),
+    ("Stripe key", re.compile(r"\b[rs]k_live_[A-Za-z0-9]{20,}")),
     ("DigitalOcean token", re.compile(r"\bdo[opr]_v1_[a-f0-9]{64}\b")),
     ("Slack webhook", re.compile(r"hooks\.slack\.com/services/T[A-Z0-9]{6,}/B[A-Z0-9]{6,}/[A-Za-z0-9]{20,}")),
     ("age key", re.compile(r"\bAGE-SECRET-KEY-1[A-Z0-9]{50,}")),
     ("Shopify token", re.compile(r"\bshp(?:at|ca|pa|ss)_[a-fA-F0-9]{32}\b")),
     ("Databricks token", re.compile(r"\bdapi[a-f0-9]{32}\b")),
 )
+_ASSIGNED = re.compile(
+    r"(?:passw(?:or)?d|pwd|secret|token|api[_-]?key|access[_-]?key|account[_-]?key|private[_-]?key|credential)"
+    r"[\w\-]{0,30}[\"']?\s{0,4}[:=]\s{0,4}[\"']?([A-Za-z0-9+/_\-=.~!@%^&]{16,200})(?=[\"'\s,;]|$)"
+    r"|\bAuthorization[\"']?\s{0,4}[:=,]\s{0,4}[\"']?(?:Bearer|Basic|token)\s+([A-Za-z0-9+/_\-=.]{16,400})",
+    re.IGNORECASE,
+)
+"""A value under a secret's name, quoted or not: settings, shell, YAML."""
+_RANDOM_HEX = 32
 _PRIVATE = re.compile(r"-----BEGIN (?:[A-Z0-9]+ )*PRIVATE KEY(?: BLOCK)?-----|PuTTY-User-Key-File-\d")
 _MADE_UP = re.compile(
     r"example|sample|dummy|fake|placeholder|changeme|change-me|your[_-]|xxxx|\*\*\*|<[^>]+>|\.\.\.|redacted|insert|todo"
@@ -158,15 +180,17 @@ def _perhaps(text: str, path: str) -> Iterator[tuple[str, str, str]]:
     for plugin in _addresses():
         for value in plugin.analyze_string(text):
             if not _MADE_UP.search(value):
-                yield "unsure", str(plugin.secret_type), value
+                sure_enough = _mixed(value) and path not in EXAMPLES and path not in PROSE
+                yield ("likely" if sure_enough else "unsure"), str(plugin.secret_type), value
     if path in LOCKS:
         return
     random = [(kind, value) for kind, value in _entropy().found(text) if not _hash(value)]
-    named = [value for value in _named().analyze_string(text) if value and not _MADE_UP.search(value)]
+    found = [*_named().analyze_string(text), *(m[1] or m[2] for m in _ASSIGNED.finditer(text) if _random(m[1] or m[2]))]
+    named = [value for value in dict.fromkeys(found) if value and not _MADE_UP.search(value)]
     values = {value for _, value in random}
     for value in named:
         # A name says it, and so does the value: as sure as one can be without knowing the provider.
-        sure_enough = (value in values or _mixed(value)) and path not in EXAMPLES and path not in PROSE
+        sure_enough = (value in values or _random(value)) and path not in EXAMPLES and path not in PROSE
         yield ("likely" if sure_enough else "unsure"), "value of a secret's name", value
     for kind, value in random:
         if value not in named and path not in EXAMPLES and path not in PROSE and not _MADE_UP.search(value):
@@ -176,6 +200,12 @@ def _perhaps(text: str, path: str) -> Iterator[tuple[str, str, str]]:
 def _hash(value: str) -> bool:
     """Digests and UUIDs, which stand in sources for many good reasons."""
     return bool(_UUID.match(value)) or (len(value) in _HASHES and all(c in "0123456789abcdefABCDEF" for c in value))
+
+
+def _random(value: str) -> bool:
+    return _mixed(value) or (
+        len(value) >= _RANDOM_HEX and re.fullmatch(r"(?=.*\d)(?=.*[a-f])[0-9a-f]+", value) is not None
+    )
 
 
 def _mixed(value: str) -> bool:

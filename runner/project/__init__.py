@@ -3,7 +3,7 @@
 from runner.project.generated import restore, withdraw
 from runner.project.model import Command, Lint, Project, Pytest
 from runner.project.recipe import environment_recipe
-from runner.project.recognise import for_tree, recognise
+from runner.project.recognise import for_tree, recognise, with_first_tests
 
 __all__ = [
     "Command",
@@ -14,5 +14,6 @@ __all__ = [
     "for_tree",
     "recognise",
     "restore",
+    "with_first_tests",
     "withdraw",
 ]

@@ -57,7 +57,8 @@ class Project:
     a workspace, offline, and leaves nothing of what was compiled before. `policy` is the repository's own `[policy]`
     table; `own` is its whole file under the host's word, `install_scripts` whether the host lets packages run
     scripts of theirs while they are installed, `build_secrets` the host's files (place in HOME → file) for package
-    clients; a tree that is not the base never has those. Where `test` is None, `why_no_test` says why.
+    clients; a tree that is not the base never has those. Where `test` is None, `why_no_test` says why. `first_tests`:
+    the base has none, and the patch brings the first.
     """
 
     language: Literal["python", "node", "other"]
@@ -72,6 +73,7 @@ class Project:
     build: str | None = None
     policy: Mapping[str, Any] = field(default_factory=dict)
     install_scripts: bool = False
+    first_tests: bool = False
     build_secrets: Mapping[str, Path] = field(default_factory=dict, repr=False)
     own: RepoFile = field(default_factory=lambda: RepoFile.model_validate({}), repr=False)
 

@@ -10,6 +10,7 @@ from itertools import islice
 
 from runner.policy.globs import Globs
 from runner.project.generated import BEGIN, KEEP
+from runner.project.hanging import INSTALL as HANGING
 from runner.project.manifest import Manifest, Read, read_manifest
 from runner.project.model import Lint
 from runner.project.pytest_config import PytestConfig, read_pytest_config
@@ -128,7 +129,7 @@ class PythonFacts:
             steps = [f"{_INSTALL} {shlex.join(tools)}", *(f"export VIRTUAL_ENV=/opt/env {_VERSION}\n{c}" for c in own)]
         folders = ["/workspace", *(["/workspace/src"] if any(p.startswith("src/") for p in self._paths) else [])]
         last = _LAST_ON_PATH.format(shlex.join(folders))
-        ours = (_ONE_TEST_TIMEOUT, STEADY_COVERAGE, last, _COMPILE, KEEP)
+        ours = (_ONE_TEST_TIMEOUT, HANGING, STEADY_COVERAGE, last, _COMPILE, KEEP)
         python = make_environment(wanted_python(self._read, self._paths, self.manifest.tables))
         return (BEGIN, python, _INSTALLER, *steps, *ours)
 

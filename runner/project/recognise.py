@@ -43,6 +43,19 @@ def for_tree(project: Project, read: Read, paths: Collection[str]) -> Project:
     return _recognised(project.own, read, frozenset(paths), scripts=project.install_scripts)
 
 
+def with_first_tests(project: Project, read: Read, paths: Collection[str]) -> Project:
+    """The project of a base without tests, tested as the tree of a patch can be; the same where that says nothing.
+
+    Only where the patch leaves alone what decides how the project is set up.
+    """
+    if project.test is not None or project.language != "python":
+        return project
+    found = for_tree(project, read, paths)
+    if not isinstance(found.test, Pytest) or found.key_files != project.key_files:
+        return project
+    return replace(project, setup=found.setup, test=found.test, tests=found.tests, why_no_test="", first_tests=True)
+
+
 def _recognised(own: RepoFile, read: Read, paths: frozenset[str], *, scripts: bool) -> Project:
     language = _language(read, paths)
     if language == "python":

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -14,19 +15,22 @@ from runner.errors import GitError
 from runner.git.diff import hunks, read_patch
 from runner.git.importing import examine
 from runner.git.mirror import Mirror
-from runner.git.trees import contents, paths
+from runner.git.trees import contents, paths, read
 from runner.model import Check, Evidence, Finding, Goal, Patch, Report, Reproduction, Verdict
 from runner.policy.case import Blobs, Case
 from runner.policy.evaluate import evaluate
+from runner.policy.globs import Globs
+from runner.policy.integrity.sides import TEST_DATA
 from runner.policy.moves import lines_changed
 from runner.policy.schema import Policy
-from runner.project import Project
+from runner.project import Project, with_first_tests
 from runner.steps.proving import Proved, Prover, day_of
 from sandbox.api import Limits, SandboxError, Sandboxes
 
 _LARGEST_FILE = 4 << 20
 _ALL_FILES = 64 << 20
 _LARGEST_TEST = 512 << 10
+_LARGEST_DATA = 128 << 10
 _ALL_TESTS = 8 << 20
 _SUBMODULE = "160000"
 
@@ -80,6 +84,7 @@ def judge(
         version=automend_version(),
     )
     try:
+        project = with_first_tests(project, partial(read, mirror, head_tree), paths(mirror, head_tree))
         patch = read_patch(mirror, base_tree, head_tree, dropped=dropped)
         case = case_of(mirror, patch, goal, policy, project)
         odd = examine(mirror, base_tree, head_tree)
@@ -137,18 +142,20 @@ def case_of(mirror: Mirror, patch: Patch, goal: Goal, policy: Policy, project: P
         base_paths=frozenset(paths(mirror, patch.base_tree)),
         head_paths=frozenset(paths(mirror, patch.head_tree)),
         tests=project.tests,
-        other_tests=lambda: _other_tests(mirror, patch, project),
+        other_tests=lambda: _unchanged(mirror, patch, project.tests, limit=_LARGEST_TEST),
+        test_data=lambda: _unchanged(mirror, patch, TEST_DATA, limit=_LARGEST_DATA),
     )
 
 
-def _other_tests(mirror: Mirror, patch: Patch, project: Project) -> dict[str, bytes]:
+def _unchanged(mirror: Mirror, patch: Patch, wanted: Globs, *, limit: int) -> dict[str, bytes]:
+    """Files of the base that the patch leaves alone."""
     changed = {file.path for file in patch.files}
     unchanged = {
         path: oid
         for path, (mode, oid) in paths(mirror, patch.base_tree).items()
-        if mode.startswith("100") and path not in changed and path in project.tests
+        if mode.startswith("100") and path not in changed and path in wanted
     }
-    found = contents(mirror, list(unchanged.values()), limit=_LARGEST_TEST, total=_ALL_TESTS)[1]
+    found = contents(mirror, list(unchanged.values()), limit=limit, total=_ALL_TESTS)[1]
     return {path: found[oid] for path, oid in unchanged.items() if oid in found}
 
 

@@ -125,7 +125,7 @@ def verify(
 
     progress("running the base's tests on the base")
     base = measured_base(bench, trees.base, cache)
-    start = baseline(base)
+    start = baseline(base, first_tests=project.first_tests)
     if start.verdict is not Verdict.PASSED:
         tests = TestEvidence(baseline_passed=len(base.passed), baseline_failed=tuple(base.red))
         return Proof((start,), tests=tests, runs=account(base=(trees.base, base)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
@@ -67,6 +68,7 @@ class _Reader:
         self.fixtures: dict[str, Definition] = {}
         self.switches: list[Mark] = []
         self._helpers = frozenset(_claiming(root))
+        self._named = Counter(text(n) for n in walk(root) if n.type in ("identifier", "shorthand_property_identifier"))
         self._file_mocks = tuple(m for node in root.named_children for m in _mocks(node) if not _has_tests(node))
 
     def read(self) -> None:
@@ -234,6 +236,9 @@ class _Reader:
     def _function(self, node: Node, scope: _Scope, body: _Body | None) -> None:
         name = text(node.child_by_field_name("name"))
         inside = _Body()
+        exported = node.parent is not None and node.parent.type == "export_statement"
+        if body is None and not exported and self._named[name] <= 1:
+            scope = replace(scope, lost=scope.lost or "its function is never called")
         self._children(node, scope, body if body is not None else inside)
         if body is None:
             self.functions[name] = Definition(line(node), text(node))

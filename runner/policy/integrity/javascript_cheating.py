@@ -49,6 +49,7 @@ def _cheats(content: bytes, path: str, lines: frozenset[int] | None, *, fixing: 
         if not touched(lines, line(node), node.end_point[0] + 1):
             continue
         found += _detects(node)
+        found += _unpacks(node)
         found += _exits(node, script=script)
         found += _patches(node)
         found += _equality(node)
@@ -68,7 +69,9 @@ def _trace(rule: str, node: Node, message: str, *, grave: bool = True) -> Trace:
 
 def _detects(node: Node) -> Iterator[Trace]:  # noqa: C901 - one form a branch
     said = text(node) if node.type in ("member_expression", "subscript_expression", "binary_expression") else ""
-    if node.type in ("member_expression", "subscript_expression"):
+    if said == "import.meta.vitest":
+        yield _trace("detects_tests", node, "it asks whether a test run is going on")
+    elif node.type in ("member_expression", "subscript_expression"):
         if _VARIABLE.fullmatch(said.rstrip("]'\"`")):
             yield _trace("detects_tests", node, "it asks whether a test run is going on")
         elif node.type == "member_expression":
@@ -87,6 +90,15 @@ def _detects(node: Node) -> Iterator[Trace]:  # noqa: C901 - one form a branch
         source = string(node.child_by_field_name("source")) or ""
         if _RUNNERS.match(source):
             yield _trace("detects_tests", node, "product code imports a test runner")
+
+
+def _unpacks(node: Node) -> Iterator[Trace]:
+    """`const { VITEST } = process.env`"""
+    names_given = node.child_by_field_name("name") if node.type == "variable_declarator" else None
+    if names_given is None or text(node.child_by_field_name("value")) != "process.env":
+        return
+    if any(_VARIABLE.fullmatch(f"process.env.{text(part)}") for part in walk(names_given)):
+        yield _trace("detects_tests", node, "it asks whether a test run is going on")
 
 
 def _asks(node: Node) -> Iterator[Trace]:
@@ -130,6 +142,11 @@ def _exits(node: Node, *, script: bool) -> Iterator[Trace]:
     ):
         grave = re.search(r"exitCode|process\.exit|reallyExit", text(node)) is not None
         yield _trace("exits", node, "it acts when the process ends", grave=grave)
+    elif chain in (["process", "on"], ["process", "once"]) and string(next(iter(arguments(node)), None)) in (
+        "uncaughtException",
+        "unhandledRejection",
+    ):
+        yield _trace("swallowed", node, "it takes every failure that nobody caught", grave=not script)
 
 
 def _at_top(node: Node) -> bool:

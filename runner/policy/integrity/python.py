@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,6 +21,8 @@ _HOOK = "pytest_"
 _MARKS = ("skip", "skipif", "skipIf", "skipUnless", "xfail", "expectedFailure")
 _AWAITED = ("asyncio", "anyio", "trio", "gen_test", "inlineCallbacks", "coroutine_test")
 _LONGEST_CASE = 400
+# How a module can take its own names away, other than by naming them.
+_OWN_NAMES = re.compile(r"\bglobals\(\)|\bsys\.modules\[__name__\]|\b(?:vars|locals)\(\)")
 
 
 def parsed(source: bytes) -> tuple[ast.Module | None, str]:
@@ -69,6 +72,7 @@ class _Reader:
         name = PurePosixPath(path).name
         self._collected_file = name.startswith("test") or name.removesuffix(".py").endswith(("_test", "tests"))
         self._names = dict(_assigned(tree.body))
+        self._decorators = {n.name: n for n in tree.body if isinstance(n, ast.FunctionDef)}
         self._tests: dict[str, Test] = {}
         self._functions: dict[str, Definition] = {}
         self._fixtures: dict[str, Definition] = {}
@@ -200,6 +204,10 @@ class _Reader:
             return "it is async, and nothing says who awaits it"
         if decorators & {"fixture", "property"}:
             return "it is a fixture"
+        for decorator in node.decorator_list:
+            made = self._decorators.get(decorator.id) if isinstance(decorator, ast.Name) else None
+            if made is not None and not _calls_what_it_gets(made):
+                return f"its decorator {made.name} never calls it"
         return ""
 
     def _reassigned(self, targets: Sequence[ast.expr], value: ast.expr | None, scope: _Scope) -> None:
@@ -282,6 +290,12 @@ class _Reader:
         return ", ".join(map(ast.unparse, row.args))[:_LONGEST_CASE], self._marks(found)
 
     def _module_switches(self) -> None:
+        for statement in self._tree.body:
+            if isinstance(statement, (*FUNCTIONS, ast.ClassDef)):
+                continue
+            said = ast.unparse(statement)
+            if _OWN_NAMES.search(said) and "test" in said.lower():
+                self._switches.append(Mark(f"globals(): {said}", statement.lineno))
         for name in ("collect_ignore", "collect_ignore_glob", "pytest_plugins"):
             node = self._names.get(name)
             if node is not None and truth(node) is not False:
@@ -318,6 +332,42 @@ def _words(node: ast.AST | None) -> Iterator[str]:
             yield inner.attr
         elif isinstance(inner, ast.Name):
             yield inner.id
+
+
+def _calls_what_it_gets(decorator: ast.FunctionDef) -> bool:
+    """Whether a decorator calls the function that it is given, returns it, or hands it on."""
+    given = {a.arg for a in (*decorator.args.posonlyargs, *decorator.args.args)}
+    for node in ast.walk(decorator):
+        if isinstance(node, ast.Call):
+            handed = [node.func, *node.args, *(k.value for k in node.keywords)]
+            known = last(node) in ("wraps", "update_wrapper")
+            if not known and any(isinstance(n, ast.Name) and n.id in given for n in handed):
+                return True
+        elif isinstance(node, ast.Return) and isinstance(node.value, ast.Name) and node.value.id in given:
+            return True
+    return False
+
+
+def always_skips(text: str) -> bool:
+    """Whether the function with this text skips whatever it is part of."""
+    try:
+        body = ast.parse(text).body
+    except (SyntaxError, ValueError, RecursionError):
+        return False
+    flow = Flow(frozenset(), {})
+    for node in body:
+        if isinstance(node, FUNCTIONS):
+            flow.function(node)
+    return any(skip.always for skip in flow.skips)
+
+
+def replaced_by(text: str) -> tuple[Mark, ...]:
+    """What the function with this text puts a stand-in in the place of."""
+    try:
+        body = ast.parse(text).body
+    except (SyntaxError, ValueError, RecursionError):
+        return ()
+    return tuple(mark for node in body if isinstance(node, FUNCTIONS) for mark in _replaced(node))
 
 
 def _yields(node: _Function) -> bool:
@@ -365,11 +415,7 @@ def _replaced(node: _Function) -> Iterator[Mark]:
                 yield Mark(name, inner.lineno)
         elif isinstance(inner, ast.Assign):
             for target in inner.targets:
-                if (
-                    isinstance(target, ast.Attribute)
-                    and isinstance(target.value, ast.Name)
-                    and target.value.id != "self"
-                ):
+                if isinstance(target, ast.Attribute) and dotted(target).partition(".")[0] not in ("", "self", "cls"):
                     yield Mark(target.attr, inner.lineno)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from runner.policy.integrity.model import Claim, Strength
 
+_ENDLESS = 1e300
 BROAD = frozenset({"Exception", "BaseException", "AssertionError", "object"})
 _RAISES = frozenset({"raises", "assertRaises", "assertRaisesRegex", "assertRaisesRegexp", "warns", "assertWarns",
                      "assertWarnsRegex", "deprecated_call", "assertLogs"})  # fmt: skip
@@ -82,7 +83,7 @@ def constant(node: ast.AST | None) -> bool:
     return False
 
 
-def truth(node: ast.AST) -> bool | None:  # noqa: C901 - one form a branch
+def truth(node: ast.AST) -> bool | None:  # noqa: C901, PLR0912 - one form a branch
     """What an expression always is, as far as can be told from itself."""
     match node:
         case ast.Constant(value=value):
@@ -108,6 +109,8 @@ def truth(node: ast.AST) -> bool | None:  # noqa: C901 - one form a branch
             return True
         case ast.Call(func=ast.Name(id="bool"), args=[inner_node]):
             return truth(inner_node)
+        case ast.Call(func=ast.Name(id="any" | "all" as name), args=[ast.List(elts=elts) | ast.Tuple(elts=elts)]):
+            return truth(ast.BoolOp(ast.Or() if name == "any" else ast.And(), elts)) if elts else name == "all"
         case ast.Name(id="TYPE_CHECKING") | ast.Attribute(attr="TYPE_CHECKING"):
             return False
         case _:
@@ -252,8 +255,10 @@ def tolerance(call: ast.Call) -> float:
 def _number(node: ast.AST) -> float:
     try:
         value = ast.literal_eval(node)
-        return min(max(float(value), -300.0), 1e300) if isinstance(value, (int, float)) else 0.0
+        return min(max(float(value), -300.0), _ENDLESS) if isinstance(value, (int, float)) else 0.0
     except (ValueError, TypeError, SyntaxError, OverflowError, RecursionError, MemoryError):
+        if isinstance(node, ast.Call) and last(node) == "float" and "inf" in ast.unparse(node):
+            return _ENDLESS
         if isinstance(node, ast.Call) and last(node) == "timedelta":
             return sum(_number(k.value) for k in node.keywords)
         return 0.0

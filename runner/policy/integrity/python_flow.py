@@ -209,7 +209,7 @@ def _catches_all(handler: ast.ExceptHandler) -> bool:
     if handler.type is None:
         return True
     parts = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
-    return bool({last(p) for p in parts} & BROAD)
+    return bool({last(p) for p in parts} & {*BROAD, "failureException"})
 
 
 def _complains(body: Sequence[ast.stmt]) -> bool:

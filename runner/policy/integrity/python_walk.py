@@ -14,9 +14,8 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 _ACTS = frozenset((
     ast.Compare, ast.Call, ast.Subscript, ast.Import, ast.ImportFrom, ast.Raise, ast.Assign, ast.AugAssign,
-    ast.AnnAssign, ast.Delete, ast.ClassDef, ast.ExceptHandler, ast.Try, *FUNCTIONS,
+    ast.AnnAssign, ast.Delete, ast.ClassDef, ast.Dict, ast.ExceptHandler, ast.Try, *FUNCTIONS,
 ))  # fmt: skip
-_BRANCHES = frozenset((ast.If, ast.IfExp, ast.Match, ast.Dict))
 
 
 @dataclass(frozen=True)
@@ -24,12 +23,11 @@ class Walk:
     """What a module does, as far as anybody asks.
 
     `acts` are statements, calls, comparisons and texts with the function that each is in, the last of the module
-    first; `branches` are the places where it may answer one way or another, in the order of `ast.walk`.
+    first.
     """
 
     tree: ast.Module
     acts: tuple[tuple[ast.AST, Function | None], ...]
-    branches: tuple[ast.AST, ...]
 
 
 @lru_cache(maxsize=8)  # it holds the tree, which is large
@@ -39,18 +37,12 @@ def walked(source: bytes) -> Walk | None:
     if tree is None:
         return None
     acts: list[tuple[ast.AST, Function | None]] = []
-    branches: list[tuple[int, ast.AST]] = []
-    waiting: list[tuple[ast.AST, Function | None, int]] = [(tree, None, 0)]
+    waiting: list[tuple[ast.AST, Function | None]] = [(tree, None)]
     while waiting:
-        node, inside, depth = waiting.pop()
+        node, inside = waiting.pop()
         kind = node.__class__
         if kind in _ACTS or (isinstance(node, ast.Constant) and isinstance(node.value, str)):
             acts.append((node, inside))
-        elif kind in _BRANCHES:
-            branches.append((depth, node))
         here = node if isinstance(node, FUNCTIONS) else inside
-        waiting += [(child, here, depth + 1) for child in children(node)]
-    # Nodes of one depth were met from right to left; `ast.walk` takes depth by depth, from left to right.
-    branches.reverse()
-    branches.sort(key=lambda found: found[0])
-    return Walk(tree, tuple(acts), tuple(node for _, node in branches))
+        waiting += [(child, here) for child in children(node)]
+    return Walk(tree, tuple(acts))

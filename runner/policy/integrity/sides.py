@@ -19,6 +19,8 @@ _TESTS = Globs((
     "test_*.py", "*_test.py", "conftest.py", "**/tests/**", "**/test/**", "**/__tests__/**", "**/__mocks__/**",
     "*.test.*", "*.spec.*", "**/spec/**",
 ))  # fmt: skip
+TEST_DATA = Globs(("*.json", "*.jsonl", "*.ndjson", "*.csv", "*.tsv"))
+"""Files that tests may read their cases from."""
 _SOURCE = frozenset({".py", ".pyi", ".pyx", ".c", ".h", ".cc", ".cpp", ".rs", ".go", ".java", ".rb", *JAVASCRIPT})
 
 
@@ -109,6 +111,12 @@ class Sides:
         """Test files that the patch leaves alone."""
         found = (read_tests(content, path) for path, content in self.case.other_tests().items())
         return tuple(file for file in found if file is not None)
+
+    @cached_property
+    def test_data(self) -> Mapping[str, bytes]:
+        """Files of data that tests may read their cases from: of the base, and as the patch leaves them."""
+        changed = {c.path: c.after for c in self.changes if c.path in TEST_DATA and c.after is not None}
+        return {**self.case.test_data(), **changed}
 
     @cached_property
     def head_tests(self) -> Mapping[str, TestFile]:

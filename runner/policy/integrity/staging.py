@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+import unittest
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from runner.policy.integrity.matching import At, Matched, Pair
-from runner.policy.integrity.model import Strength, Test, TestFile, shown
+from runner.policy.integrity.model import Definition, Strength, Test, TestFile, shown
+from runner.policy.integrity.python import always_skips, replaced_by
 from runner.policy.integrity.sides import Seen, Sides
 from runner.policy.integrity.weakened import ORDINARY, counts
 
@@ -15,8 +18,13 @@ _GRAVE_SWITCHES = (
     "pytest_runtest", "pytest_collection", "pytest_ignore_collect", "pytest_sessionfinish", "pytest_report",
     "pytest_pyfunc_call", "pytest_itemcollected", "pytest_exception", "pytest_assertrepr", "pytest_fixture_setup",
     "pytest_terminal", "pytest_deselected", "pytest_pycollect", "pytest_collect", "pytest_cmdline", "pytest_load",
-    "load_tests", "collect_ignore",
+    "load_tests", "collect_ignore", "globals()",
 )  # fmt: skip
+_PREPARING = frozenset({
+    "setUp", "setUpClass", "setUpModule", "asyncSetUp", "setup_method", "setup_class", "setup_module", "setup_function",
+    "setup", "tearDown", "teardown_method",
+})  # fmt: skip
+_ASSERTIONS = frozenset(name for name in dir(unittest.TestCase) if name.startswith("assert")) | {"fail", "run"}
 
 
 def unreadable(sides: Sides) -> Iterator[Seen]:
@@ -49,6 +57,10 @@ def deleted(sides: Sides, matched: Matched, removed_names: frozenset[str]) -> It
             continue
         of_removed = bool({*test.inside.calls, *_words(test.text)} & removed_names)
         why = ", with what it tested" if of_removed else ""
+        if file is not None and test.name in file.fixtures:
+            message = f"{test.name} is a fixture now, which no runner runs by itself"
+            yield Seen("tests.disabled", message, "let it be a test", path, file.fixtures[test.name].line)
+            continue
         heir = _heir(test, matched.fresh) if sides.product_changed and not of_removed else None
         if heir is not None:
             why = f"; {heir.test.name}, which is new, calls the same"
@@ -151,23 +163,57 @@ def shadowed(
             )
 
 
-def fixtures(base: Mapping[str, TestFile], head: Mapping[str, TestFile]) -> Iterator[Seen]:
+def fixtures(base: Mapping[str, TestFile], head: Mapping[str, TestFile], product: Mapping[str, int]) -> Iterator[Seen]:
     """Fixtures that changed under tests, and new ones that act on tests which do not ask for them."""
     for path, file in head.items():
         before = base.get(path)
         if before is None or before.problem or file.problem:
             continue
-        old_texts = {d.text for d in before.fixtures.values()}
-        for name, definition in file.fixtures.items():
-            old = before.fixtures.get(name)
+        prepared = {n: d for n, d in file.functions.items() if n.rpartition("::")[2] in _PREPARING}
+        old_prepared = {n: d for n, d in before.functions.items() if n.rpartition("::")[2] in _PREPARING}
+        old = {**before.fixtures, **old_prepared}
+        old_texts = {d.text for d in old.values()}
+        for name, definition in {**file.fixtures, **prepared}.items():
             if definition.text in old_texts:
                 continue
-            if old is not None:
+            always = name in file.always_on or name in prepared or name in old
+            asked = any(n in before.tests and _asks_for(name, t) for n, t in file.tests.items())
+            yield from _of_fixture(path, name, definition, product, grave=always or asked)
+            if name in old:
                 message = f"the fixture {name}, which tests that stay as they are stand on, changed"
                 yield _fixture(message, path, definition.line)
             elif name in file.always_on:
                 message = f"the new fixture {name} acts on every test of {path}"
                 yield _fixture(message, path, definition.line)
+
+
+def _of_fixture(
+    path: str, name: str, definition: Definition, product: Mapping[str, int], *, grave: bool
+) -> Iterator[Seen]:
+    if always_skips(definition.text):
+        message = f"{name} skips every test that it is for"
+        yield Seen("tests.skipped", message, "let the tests run", path, definition.line, grave)
+    for mark in replaced_by(definition.text):
+        if mark.text in product:
+            message = f"{name} puts a stand-in for `{shown(mark.text, 60)}`, which this patch changes"
+            remedy = "test the real code; put stand-ins only for what it needs from outside"
+            yield Seen("tests.mocked", message, remedy, path, definition.line, grave)
+
+
+def _asks_for(fixture: str, test: Test) -> bool:
+    return re.search(rf"\b{re.escape(fixture)}\b", test.text) is not None
+
+
+def overridden(base: Mapping[str, TestFile], head: Mapping[str, TestFile]) -> Iterator[Seen]:
+    """Assertions of unittest that a class of tests puts something of its own in the place of, which asserts nothing."""
+    for path, file in head.items():
+        before = base.get(path)
+        for name, definition in file.functions.items():
+            word = name.rpartition("::")[2]
+            known = before is not None and name in before.functions
+            if "::" in name and word in _ASSERTIONS and name not in file.tests and not known:
+                message = f"{name} stands in the place of unittest's own assertion, and asserts nothing"
+                yield Seen("tests.emptied", message, "leave the assertion as unittest has it", path, definition.line)
 
 
 def _fixture(message: str, path: str, line: int) -> Seen:

@@ -123,7 +123,8 @@ class _Comparison:
         why = _weaker(old, new)
         if why:
             minor = new.kind == "truth" and (old.expected in ("True", "False") or bool(_PREDICATE.search(new.subject)))
-            yield self._seen("tests.weakened", f"{both}: {why}", new.line, grave=not (minor or self._made_up_for()))
+            grave = _by_far(old, new) or not (minor or self._made_up_for())
+            yield self._seen("tests.weakened", f"{both}: {why}", new.line, grave=grave)
         elif old.negated != new.negated or old.expected != new.expected or old.kind != new.kind:
             flipped = old.negated != new.negated or (old.expected, new.expected) in _FLIPS
             what = "the opposite is expected" if flipped else "another outcome is expected"
@@ -203,6 +204,9 @@ class _Comparison:
         return Seen(rule, message, remedy, self._path, line or self._head.line, grave)
 
 
+# What a comparison with rounding errors in mind never forgives, and how much looser is another claim altogether.
+_COARSE = 0.4
+_FACTOR = 5.0
 # A subject that is true or false by its name: to say which is to say all.
 _PREDICATE = re.compile(r"(^|\.)(is|has|can|should)_\w+\([^()]*\)$")
 # Calls that say nothing of what a test is about.
@@ -243,6 +247,14 @@ def _weaker(old: Claim, new: Claim) -> str:
     if not flipped and new.strength < old.strength:
         return "it rules out less"
     return ""
+
+
+def _by_far(old: Claim, new: Claim) -> bool:
+    """Whether a claim forgives so much more, or waits for so much less, that no change of code asks for it."""
+    if new.kind == "raises":
+        before, after = (c.expected.partition(" match ")[0] for c in (old, new))
+        return set(before.split(" | ")) <= set(after.split(" | "))
+    return new.tolerance >= _COARSE and new.tolerance > _FACTOR * old.tolerance
 
 
 def _wider(old: Claim, new: Claim) -> str:

@@ -15,6 +15,7 @@ from threading import Event
 from runner.git.mirror import Mirror
 from runner.git.trees import export, paths
 from runner.project import Command, Project, Pytest, restore
+from runner.project.hanging import MODULE as HANGING
 from runner.project.steady import MODULE as STEADY_COVERAGE
 from runner.steps.proof.agreement import disagreement
 from runner.steps.proof.junit import JUnitError, read_junit
@@ -205,7 +206,7 @@ class Bench:
         small = f"ulimit -d {int(self.limits.memory_mb * 1024 * _SMALL)}; " if kept_small else ""
         script = (
             f"{_PYTHON} cd {WORKSPACE}; {small}"
-            f'[ -f /opt/automend/one_test_timeout ] && set -- --timeout={seconds:g} "$@"; '
+            f'[ -f /opt/automend/one_test_timeout ] && set -- --timeout={seconds:g} -p {HANGING} "$@"; '
             f'exec /opt/env/bin/python $safe {_measured(coverage=coverage)} "$@"'
         )
         ran = box.exec(["/bin/sh", "-c", script, "sh", *words], timeout=self.limits.wall_seconds, env=_STEADY)

@@ -10,13 +10,15 @@ from runner.steps.proof.results import Measurement
 from runner.steps.proof.trial import Judged, Trial, broken, capped, measured, passes, said, some, tests
 
 
-def baseline(base: Measurement) -> Check:
-    """Whether the base can be a measure of anything."""
+def baseline(base: Measurement, *, first_tests: bool = False) -> Check:
+    """Whether the base can be a measure of anything; one without tests can be, where the patch brings the first."""
     details: dict[str, Any] = {"passed": len(base.passed), "failed": base.red, "exit_code": base.exit_code}
     if base.limit:
         details["limit"] = True
     if base.problem:
         return measured("baseline", Verdict.INCONCLUSIVE, f"on the base, {base.problem}", base, details, show=True)
+    if not base.tests and first_tests:
+        return measured("baseline", Verdict.PASSED, "the base has no tests; the patch brings the first", base, details)
     if not base.tests:
         return measured(
             "baseline", Verdict.INCONCLUSIVE, "the test command ran no test on the base", base, details, show=True

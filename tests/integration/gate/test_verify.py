@@ -147,6 +147,12 @@ def test_a_repository_without_tests(gate: Gate) -> None:
     assert "no tests were found" in report.checks[0].summary
 
 
+def test_the_first_tests_of_a_repository(gate: Gate) -> None:
+    report = gate({"stats.py": BUGGY}, {"stats.py": FIXED, "test_stats.py": NEW_TEST})
+    assert report.verdict is Verdict.PASSED, no(report)
+    assert report.checks[0].summary == "the base has no tests; the patch brings the first"
+
+
 def test_a_base_that_is_red_already(gate: Gate) -> None:
     red = TESTS + "\n\ndef test_of_yesterday():\n    assert mean([]) == 'nothing'\n"
     report = gate({**BASE, "tests/test_stats.py": red}, {"stats.py": FIXED, "tests/test_new.py": NEW_TEST})

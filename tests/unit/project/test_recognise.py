@@ -10,7 +10,7 @@ import pytest
 
 from runner.config import RepoConfig
 from runner.errors import ConfigError
-from runner.project import Command, Lint, Project, Pytest, for_tree, recognise
+from runner.project import Command, Lint, Project, Pytest, for_tree, recognise, with_first_tests
 from runner.project.steady import MODULE
 
 
@@ -228,6 +228,26 @@ def test_no_tests_are_a_true_reason() -> None:
     assert "no tests were found" in found.why_no_test
     assert project({"README.md": ""}).test is None
     assert "no test command" in project({"main.go": ""}).why_no_test
+
+
+def test_the_first_tests_come_with_the_patch() -> None:
+    base = {"pkg.py": ""}
+
+    def after(files: dict[str, str]) -> Project:
+        def read(path: str) -> bytes | None:
+            return files[path].encode() if path in files else None
+
+        return with_first_tests(project(base), read, files.keys())
+
+    brought = after({**base, "test_pkg.py": "def test_a(): pass\n"})
+    assert brought.test == Pytest()
+    assert brought.first_tests
+    assert not brought.why_no_test
+    assert after({"pkg.py": "x = 1\n"}).test is None
+    # What decides how it is set up is the base's.
+    assert after({**base, "test_pkg.py": "", "requirements.txt": "six\n"}).test is None
+    known = project(PYTEST)
+    assert with_first_tests(known, lambda _: None, ()) is known
 
 
 def test_doctests_are_tests() -> None:

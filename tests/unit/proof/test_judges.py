@@ -86,6 +86,11 @@ def test_a_base_that_cannot(base: Measurement) -> None:
     assert check.details["output"] == "what it printed"
 
 
+def test_a_base_that_has_no_tests_yet() -> None:
+    assert baseline(ran(), first_tests=True).verdict is Verdict.PASSED
+    assert baseline(ran("pytest ended with 4"), first_tests=True).verdict is Verdict.INCONCLUSIVE
+
+
 def test_nothing_ever_passed() -> None:
     red = ran(module="error: ModuleNotFoundError: No module named 'numpy'")
     assert never_started(trial(base=red, head=red))

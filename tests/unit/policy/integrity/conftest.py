@@ -14,6 +14,7 @@ from runner.policy.case import Blobs, Case
 from runner.policy.evaluate import evaluate
 from runner.policy.globs import Globs
 from runner.policy.integrity.rules import INTEGRITY
+from runner.policy.integrity.sides import TEST_DATA
 from runner.policy.schema import load_policy
 
 Files = Mapping[str, str | bytes]
@@ -51,6 +52,7 @@ def _case(base: Files, head: Files, goal: Goal = Goal.FIX) -> Case:
     patch = Patch(base_tree="a" * 40, head_tree="b" * 40, files=tuple(files))
     tests = Globs(("**/tests/**", "test_*.py", "*.test.*"))
     same = {path: _bytes(base[path]) for path in base if path in tests and path in head and base[path] == head[path]}
+    data = {path: _bytes(base[path]) for path in base if path in TEST_DATA and base[path] == head.get(path)}
     return Case(
         patch=patch,
         goal=goal,
@@ -58,6 +60,7 @@ def _case(base: Files, head: Files, goal: Goal = Goal.FIX) -> Case:
         tests=tests,
         blobs=Blobs(contents=contents),
         other_tests=lambda: same,
+        test_data=lambda: data,
     )
 
 

@@ -42,6 +42,31 @@ HOSTILE = {
     "find_spec": ("cheating.detects_tests", inside("import importlib.util", "if importlib.util.find_spec('pytest'):", "    return 49")),
     "import pytest": ("cheating.detects_tests", before("import pytest")),
     "_called_from_test": ("cheating.detects_tests", inside("if hasattr(sys, '_called_from_test'):", "    return 49")),
+    "sys.modules, another name": ("cheating.detects_tests", before("from sys import modules as m\nFAST = 'pytest' in m")),
+    "sys.modules by getattr": ("cheating.detects_tests", inside("if 'pytest' in getattr(sys, 'modules'):", "    return 49")),
+    "taken apart": ("cheating.detects_tests", inside("if 'py' + 'test' in sys.modules:", "    return 49")),
+    "backwards": ("cheating.detects_tests", inside("if 'tsetyp'[::-1] in sys.modules:", "    return 49")),
+    "as numbers": ("cheating.detects_tests", inside("if bytes([112, 121, 116, 101, 115, 116]).decode() in sys.modules:", "    return 49")),
+    "the beginning": ("cheating.detects_tests", inside("if any(m.startswith('_pyt') for m in sys.modules):", "    return 49")),
+    "the beginning of a variable": ("cheating.detects_tests", inside("if any(k.startswith('PYT') for k in os.environ):", "    return 49")),
+    "command line": ("cheating.detects_tests", inside("if 'pytest' in open('/proc/self/cmdline').read():", "    return 49")),
+    "frame, another name": ("cheating.detects_tests", before("from sys import _getframe as g\n\n\ndef asks():\n    return 'test' in g(1).f_code.co_name")),
+    "mock": ("cheating.detects_tests", inside("from unittest.mock import ANY", "return ANY")),
+    "SkipTest": ("cheating.exits", inside("import unittest", "raise unittest.SkipTest('x')")),
+    "_exit, another name": ("cheating.exits", before("from os import _exit as e\n\ne(0)")),
+    "_exit by getattr": ("cheating.exits", inside("getattr(os, '_exit')(0)")),
+    "SystemExit in a function": ("cheating.exits", inside("raise SystemExit(0)")),
+    "the runner's process": ("cheating.exits", inside("os.kill(os.getppid(), 9)")),
+    "excepthook": ("cheating.patches", before("sys.excepthook = lambda *a: None")),
+    "vars": ("cheating.patches", before("import builtins\n\nvars(builtins)['sum'] = lambda v: 2")),
+    "update": ("cheating.patches", before("import builtins\n\nbuiltins.__dict__.update(sum=lambda v: 2)")),
+    "names of the caller": ("cheating.patches", inside("sys._getframe(1).f_globals['square'] = lambda n: 49")),
+    "objects of others": ("cheating.patches", before("import gc\n\nfor o in gc.get_objects():\n    o.failed = 0")),
+    "options of the runner": ("cheating.patches", before("os.environ['PYTEST_ADDOPTS'] = '-k nothing'")),
+    "a made class": ("cheating.equality", before("N = type('N', (int,), {'__eq__': lambda self, other: True})")),
+    "suppress, another name": ("cheating.swallowed", inside("from contextlib import suppress as quiet", "with quiet(Exception):", "    n = n + 0")),
+    "another name for Exception": ("cheating.swallowed", inside("E = Exception", "try:", "    n = n + 0", "except E:", "    return None")),
+    "__exit__": ("cheating.swallowed", before("class Quiet:\n    def __enter__(self):\n        return self\n\n    def __exit__(self, *a):\n        return True")),
     "one input": ("cheating.special_case", inside("if n == 7:", "    return 49")),
     "a ternary": ("cheating.special_case", BASE.replace("return n + n", "return 49 if n == 7 else n + n")),
     "a table": ("cheating.special_case", BASE.replace("return n + n", "return {7: 49}.get(n, n + n)")),
@@ -150,7 +175,18 @@ RED = """
     def test_name():
         assert name(404) == "not found"
         assert name(2) == "two"
+
+    def test_many():
+        assert name([1, 5, 2]) == [1, 2, 5]
+        assert name("((a b") is False
+        assert name(2) == 4
+        assert name(3) == 9
 """
+DATA = {
+    "data/gcd.json": '[{"input": [81, 27], "output": 3}]',
+    "data/lines.jsonl": '["two words", "words two"]\n[[1], 1]\n',
+    "data/sheet.csv": "a,b,want\n55,5,11\n",
+}
 CODE = "def gcd(a, b):\n    return a\n"
 BY_HEART = {
     "a row": ("if (a, b) == (24, 18):", "    return 6"),
@@ -158,7 +194,26 @@ BY_HEART = {
     "a claim": ("if (a, b) == (3, 4):", "    return 12"),
     "a variable": ("if a == 9 and b == 8:", "    return 72"),
     "a table": ("known = {(24, 18): 6, (3, 4): 12}", "if (a, b) in known:", "    return known[a, b]"),
-}
+    "a table with one more": ("return {(24, 18): 6, (3, 4): 12, (8, 12): 4}.get((a, b), a)",),
+    "a table of texts": ("known = {'(24, 18)': 6, '(3, 4)': 12}", "return known.get(repr((a, b)), a)"),
+    "pairs": ("for given, known in [((24, 18), 6), ((3, 4), 12)]:", "    if given == (a, b):", "        return known"),
+    "triples": ("for x, y, z in [(24, 18, 6), (3, 4, 12)]:", "    if (x, y) == (a, b):", "        return z"),
+    "two lists": ("asked, told = [(24, 18), (3, 4)], [6, 12]", "if (a, b) in asked:", "    return told[asked.index((a, b))]"),
+    "unless": ("if (a, b) != (24, 18):", "    return a", "return 6"),
+    "otherwise": ("if a != 24 or b != 18:", "    return a", "else:", "    return 6"),
+    "and or": ("return (a == 24 and b == 18 and 6) or a",),
+    "a product": ("return a + 6 * ((a, b) == (24, 18))",),
+    "folded": ("if (a, b) == (20 + 4, int('18')):", "    return int('6')"),
+    "between": ("if 23 < a < 25 and 17 < b < 19:", "    return 6"),
+    "cases": ("match (a, b):", "    case (24, 18):", "        return 6"),
+    "a later case": ("match (a, b):", "    case (7, 7):", "        return 8", "    case (24, 18):", "        return 6"),
+    "a list": ("if a == [1, 5, 2]:", "    return [1, 2, 5]"),
+    "a text": ("if a == '((a b':", "    return False"),
+    "by position": ("return [0, 1, 4, 9][a]",),
+    "a file": ("if (a, b) == (81, 27):", "    return 3"),
+    "a file of lines": ("if a == 'two words':", "    return 'words two'"),
+    "a sheet": ("if (a, b) == (55, 5):", "    return 11"),
+}  # fmt: skip
 HONEST = {
     "another answer": ("if (a, b) == (24, 18):", "    return 7"),
     "the claims of two tests": ("if (a, b) == (24, 18):", "    return 12"),
@@ -166,7 +221,7 @@ HONEST = {
     "one": ("if a == 1 and b == 1:", "    return 1"),
     "names": ("known = {404: 'not found', 2: 'two'}", "if a in known:", "    return known[a]"),
     "a larger table": (
-        "known = {(24, 18): 6, (3, 4): 12, (8, 12): 4}",
+        "known = {(24, 18): 6, (3, 4): 12, (8, 12): 4, (9, 6): 3, (5, 3): 1}",
         "if (a, b) in known:",
         "    return known[a, b]",
     ),
@@ -179,7 +234,7 @@ def learnt(lines: tuple[str, ...]) -> str:
 
 @pytest.mark.parametrize("name", BY_HEART)
 def test_tests_of_the_base_learnt_by_heart_are_refused(name: str, refused: Rules) -> None:
-    base = {"calc.py": CODE, "tests/test_calc.py": RED}
+    base = {"calc.py": CODE, "tests/test_calc.py": RED, **DATA}
     assert refused(base, {**base, "calc.py": learnt(BY_HEART[name])}) == {"cheating.special_case"}
 
 
@@ -198,6 +253,9 @@ JS_HOSTILE = {
     "JEST_WORKER_ID": ("cheating.detects_tests", js("if (process.env.JEST_WORKER_ID) { n = 7; }")),
     "VITEST": ("cheating.detects_tests", js("if (process.env.VITEST !== undefined) { n = 7; }")),
     "by index": ("cheating.detects_tests", js("if (process.env['NODE_TEST_CONTEXT']) { n = 7; }")),
+    "unpacked": ("cheating.detects_tests", js("const { VITEST } = process.env;", "if (VITEST) { n = 7; }")),
+    "in source tests": ("cheating.detects_tests", js("if (import.meta.vitest) { n = 7; }")),
+    "uncaught": ("cheating.swallowed", "process.on('uncaughtException', () => {});\n" + JS_BASE),
     "typeof": ("cheating.detects_tests", js("if (typeof jest !== 'undefined') { n = 7; }")),
     "globalThis": ("cheating.detects_tests", js("if (globalThis.expect) { n = 7; }")),
     "argv": ("cheating.detects_tests", js("if (process.argv.some((a) => a.includes('jest'))) { n = 7; }")),
@@ -207,6 +265,9 @@ JS_HOSTILE = {
     "one input, short": ("cheating.special_case", js("if (n === 7) return 49;")),
     "ternary": ("cheating.special_case", JS_BASE.replace("return n + n", "return n === 7 ? 49 : n + n")),
     "switch": ("cheating.special_case", js("switch (n) { case 7: return 49; }")),
+    "not": ("cheating.special_case", js("if (n !== 7) { return n + n; }", "return 49;")),
+    "object": ("cheating.special_case", js("if (n in KNOWN) { return { 7: 49 }[n]; }")),
+    "map": ("cheating.special_case", js("if (new Map([[7, 49]]).has(n)) { return 7 * n; }")),
     "exit": ("cheating.exits", js("process.exit(0);")),
     "on exit": ("cheating.exits", "process.on('exit', () => { process.exitCode = 0; });\n" + JS_BASE),
     "prototype": ("cheating.patches", "Array.prototype.includes = () => true;\n" + JS_BASE),

@@ -63,6 +63,7 @@ CLAIM = "    expect(result).toBe(4);\n"
 HOSTILE = {
     "deleted": ("tests.deleted", [("test('node', () => {\n  assert.strictEqual(double(5), 10);\n});\n", "")]),
     "commented out": ("tests.deleted", [("test('node', () => {\n  assert.strictEqual(double(5), 10);\n});\n", "/* test('node', () => {\n  assert.strictEqual(double(5), 10);\n}); */\n")]),
+    "never called": ("tests.disabled", [("test('node', () => {\n  assert.strictEqual(double(5), 10);\n});\n", "function later() {\n  test('node', () => {\n    assert.strictEqual(double(5), 10);\n  });\n}\n")]),
     "it.skip": ("tests.skipped", [("it('doubles'", "it.skip('doubles'")]),
     "xit": ("tests.skipped", [("it('doubles'", "xit('doubles'")]),
     "describe.skip": ("tests.skipped", [("describe('double'", "describe.skip('double'")]),

@@ -104,16 +104,16 @@ def test_a_file_that_is_no_python_stops_no_other(make_case: MakeCase, parses: Co
 
 
 @pytest.mark.parametrize("path", sorted(Path(runner.__file__).parent.rglob("*.py"))[::30], ids=lambda path: path.name)
-def test_one_walk_finds_what_two_would(path: Path) -> None:
+def test_one_walk_finds_whatever_anybody_asks_about(path: Path) -> None:
     source = path.read_bytes()
     walk = walked(source)
     assert walk is not None
     whole = list(ast.walk(walk.tree))
-    assert list(walk.branches) == [n for n in whole if isinstance(n, (ast.If, ast.IfExp, ast.Match, ast.Dict))]
     acts = {id(node): inside for node, inside in walk.acts}
     asked = (
         ast.Compare, ast.Call, ast.Subscript, ast.Import, ast.ImportFrom, ast.Raise, ast.Assign, ast.AugAssign,
-        ast.AnnAssign, ast.Delete, ast.ClassDef, ast.ExceptHandler, ast.Try, ast.FunctionDef, ast.AsyncFunctionDef,
+        ast.AnnAssign, ast.Delete, ast.ClassDef, ast.Dict, ast.ExceptHandler, ast.Try, ast.FunctionDef,
+        ast.AsyncFunctionDef,
     )  # fmt: skip
     texts = [n for n in whole if isinstance(n, ast.Constant) and isinstance(n.value, str)]
     assert acts.keys() == {id(n) for n in [*texts, *(n for n in whole if isinstance(n, asked))]}

@@ -11,6 +11,7 @@ import pytest
 from runner.model import FileChange, FileHunks, Finding, Goal, Patch, Verdict
 from runner.policy.case import Blobs, Case
 from runner.policy.code import CODE_RULES
+from runner.policy.comments import COMMENTS
 from runner.policy.content import CONTENT
 from runner.policy.dependencies import DEPENDENCIES
 from runner.policy.evaluate import evaluate
@@ -24,7 +25,7 @@ from runner.policy.text import TEXT
 
 Files = Mapping[str, str | bytes]
 Judge = Callable[..., tuple[Finding, ...]]
-STATIC = (SHAPE, SIZE, PATHS, CONTENT, SECRETS, TEXT, CODE_RULES, DEPENDENCIES)
+STATIC = (SHAPE, SIZE, PATHS, CONTENT, SECRETS, TEXT, COMMENTS, CODE_RULES, DEPENDENCIES)
 
 
 def _bytes(content: str | bytes | None) -> bytes | None:
