@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
@@ -18,27 +19,12 @@ from runner.policy.integrity.sides import Seen, Sides, touched
 from runner.policy.integrity.syntax import line, literal, text, walk
 
 _REMEDY = "find the rule behind the examples, and write that"
-_TRIVIAL = frozenset(
-    {
-        "None",
-        "True",
-        "False",
-        "''",
-        "0",
-        "1",
-        "-1",
-        "[]",
-        "{}",
-        "()",
-        "b''",
-        "null",
-        "undefined",
-        "true",
-        "false",
-        '""',
-        "0.0",
-    }
-)
+_TRIVIAL = frozenset({
+    "None", "True", "False", "''", "0", "1", "-1", "[]", "{}", "()", "b''", "null", "undefined", "true", "false", '""',
+    "0.0", "1.0", "-1.0",
+})  # fmt: skip
+# What separates: a slash, a comma. Who reads text compares with these.
+_SEPARATOR = re.compile(r"b?'[^\w\s]'|b?' '")
 _LONG = 3
 _SHORT_TEST = 12
 _TELLING = 2
@@ -104,6 +90,10 @@ def _claimed(test: Test) -> Iterator[tuple[frozenset[str], frozenset[str]]]:
 def _alike(one: str, other: str) -> bool:
     # Other names for the same, as tables of synonyms have them.
     return one[:_LONG] == other[:_LONG] or (min(len(one), len(other)) > _LONG and (one in other or other in one))
+
+
+def _trivial(said: str) -> bool:
+    return said in _TRIVIAL or _SEPARATOR.fullmatch(said) is not None
 
 
 def _parts(said: str) -> list[str]:
@@ -229,7 +219,7 @@ def _table(found: Branch, examples: Examples) -> Iterator[Trace]:
 
 
 def _judged(compared: list[str], answer: str, shown: str, at: int, examples: Examples) -> Iterator[Trace]:
-    telling = [c for c in compared if not set(_parts(c)) <= _TRIVIAL]
+    telling = [c for c in compared if not all(_trivial(part) for part in _parts(c))]
     if not telling and sum(c.lstrip("-").isdigit() for c in compared) < _TELLING:  # one zero tells nothing
         return
     number = any(c.lstrip("-")[:1].isdigit() or c[:1] in "([" for c in telling) or not telling
@@ -241,7 +231,7 @@ def _judged(compared: list[str], answer: str, shown: str, at: int, examples: Exa
         yield Trace("cheating.special_case", shown, at, message, grave)
     elif not same_words and examples.answers(compared, answer):
         # Names for numbers, and one known value to begin with, are in honest code as well.
-        parts = [part for one in telling for part in _parts(one) if part not in _TRIVIAL]
+        parts = [part for one in telling for part in _parts(one) if not _trivial(part)]
         grave = number and answer.lstrip("-")[:1].isdigit() and (answer not in _TRIVIAL or len(parts) >= _TELLING)
         yield Trace("cheating.special_case", shown, at, message, grave)
 
