@@ -292,8 +292,15 @@ def test_changed_lines_that_do_not_run() -> None:
 
 
 def test_lines_elsewhere_that_do_not_run_any_more() -> None:
-    assert covered(FileLines(run=(1, 2, 3)), FileLines(run=(1, 2), missed=(3,)))[0] == [("coverage.total", "failed")]
+    assert covered(FileLines(run=(1, 2, 3)), FileLines(run=(1,), missed=(2, 3)))[0] == [("coverage.total", "failed")]
     assert covered(FileLines(run=(1, 2), missed=(3,)), FileLines(run=(1,), missed=(3,)))[0] == []
+
+
+def test_old_lines_that_the_patch_leads_past_are_shown() -> None:
+    before, after = FileLines(run=(1, 2, 3)), FileLines(run=(1, 2), missed=(3,))
+    assert covered(before, after)[0] == [("coverage.total", "shown")]
+    skipping = ran(lines={"src/f.py": after}, one="skipped")
+    assert covered(before, after, head=skipping)[0] == [("coverage.total", "failed")]
 
 
 def test_no_coverage_to_compare() -> None:
