@@ -126,7 +126,7 @@ def test_tox_requirements_where_nothing_else_names_any() -> None:
     [
         ("pyproject.toml", "[tool.pdm.dev-dependencies]\ntest=['mock>2', '-e x']\ndocs=['sphinx']\n", "'mock>2'"),
         ("pyproject.toml", "[tool.hatch.envs.default]\ndependencies=['mock', '{root:uri}/x']\n", "mock"),
-        ("pyproject.toml", "[tool.hatch.envs.docs]\ndependencies=['mkdocs']\n[tool.hatch.envs.hatch-test]\nextra-dependencies=['trio']\n",
+        ("hatch.toml", "[envs.docs]\ndependencies=['mkdocs']\n[envs.hatch-test]\nextra-dependencies=['trio']\n",
          "trio pytest-mock"),
         ("hatch.toml", "[envs.test]\ndependencies=['mock']\n", "mock"),
         ("pyproject.toml", "[tool.tox.env_run_base]\ndeps=['mock']\n", "mock"),
@@ -134,7 +134,7 @@ def test_tox_requirements_where_nothing_else_names_any() -> None:
         ("tox.toml", "[env_run_base]\ndeps=['mock', '-r x.txt']\n", "mock"),
         ("setup.cfg", "[metadata]\nname=a\n[options]\ntests_require =\n  mock\n", "mock"),
         ("setup.py", "from setuptools import setup\nsetup(name='a', tests_require=['mock'])\n", "mock"),
-        ("noxfile.py", "@nox.session\ndef tests(s):\n    s.install('-r', 'x.txt', 'mock')\ndef docs(s):\n    s.install('sphinx')\n",
+        ("noxfile.py", "@nox.session\ndef tests(s):\n  s.install('-r', 'x', 'mock')\ndef docs(s):\n  s.install('y')\n",
          "mock"),
     ],
 )  # fmt: skip

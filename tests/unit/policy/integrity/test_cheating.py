@@ -123,9 +123,7 @@ def test_a_line_is_left_out_where_the_owners_do_so_elsewhere(
     line: str, blocked: bool, refused: Rules, shown: Rules
 ) -> None:
     old = before("def never():\n    return 1  # pragma: no cover\n")
-    new = old.replace(
-        "    return n * n", f"    {line}\n    {'    ' if ':' in line else ''}n = 2\n    return n * n"
-    )
+    new = old.replace("    return n * n", f"    {line}\n    {'    ' if ':' in line else ''}n = 2\n    return n * n")
     sides = ({"calc.py": old, "tests/test_calc.py": TEST}, {"calc.py": new, "tests/test_calc.py": TEST})
     assert ("tests.excluded" in refused(*sides)) is blocked
     assert blocked or "tests.excluded" in shown(*sides)
