@@ -159,6 +159,19 @@ def test_a_noxfile_that_cannot_be_read_says_nothing() -> None:
     assert project({**PYTEST, "noxfile.py": "def tests(:"}).setup == project(PYTEST).setup
 
 
+def test_well_known_packages_that_only_the_tests_name() -> None:
+    tests = {
+        "tests/conftest.py": "import yaml\nimport secret_thing\n\ndef datadir():\n    return 1\n",
+        "tests/test_a.py": "from hypothesis import given\nimport trio\nif x:\n    import numpy\n"
+        "\n@pytest.mark.asyncio\nasync def test_a(mocker, datadir): pass\n",
+        "src/trio/__init__.py": "",
+        "requirements-test.txt": "Hypothesis[cli]>=6\n",
+    }  # fmt: skip
+    found = project({**PYTEST, **tests})
+    assert any(c.endswith("/install pyyaml pytest-mock pytest-asyncio || true") for c in found.setup), found.setup
+    assert not any("|| true" in c and "pyyaml" in c for c in project({**PYTEST, "tests/test_a.py": "import os"}).setup)
+
+
 def test_poetry_groups() -> None:
     group = "[tool.poetry.group.test.dependencies]\npytest-mock='^3'\n"
     pyproject = f"[tool.poetry]\nname='a'\n{group}[build-system]\nrequires=[]\n"
