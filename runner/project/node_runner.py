@@ -131,7 +131,7 @@ def _runner(words: list[str]) -> tuple[Runner, list[str], list[str]] | None:
         runner = _NAMES.get(name)
         if runner is not None:
             return runner, _kept(words[:at]), words[at + 1 :]
-        wrapped = at and PurePosixPath(words[0]).name in (_WRAPPERS | {"node"})
+        wrapped = any(PurePosixPath(before).name in (_WRAPPERS | {"node"}) for before in words[:at])
         if not (wrapped or name in _WRAPPERS or ASSIGNMENT.match(word)):
             return None
     return None
@@ -142,7 +142,9 @@ def _kept(words: list[str]) -> list[str]:
     kept = [word for word in words if ASSIGNMENT.match(word)]
     at = next((at for at, word in enumerate(words) if PurePosixPath(word).name == "node"), None)
     options = words[at + 1 :] if at is not None else []
-    if options:
+    if options and not options[0].startswith("-"):  # a script of theirs that starts the runner
+        kept += ["node", *options]
+    elif options:
         kept.append(f'NODE_OPTIONS="{" ".join(word for word in options if not set(word) & set(_QUOTES))}"')
     return kept
 

@@ -12,7 +12,7 @@ from runner.policy.integrity.sides import Seen, Sides
 from runner.policy.integrity.weakened import ORDINARY, counts
 
 _MOST_TOLD = 8
-_ALIKE = 0.7
+_ALIKE = 0.75
 _NAME_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _NO_SUBJECT = frozenset({"test", "tests", "case", "it", "should"})  # in any name of a test
 _GRAVE_SWITCHES = (
@@ -89,7 +89,7 @@ def _calls_alike(gone: Test, new: Test) -> bool:
 def _named_alike(gone: str, new: str) -> bool:
     """Whether a test's name says what another's said, and perhaps more: `test_options`, `test_options_disabled`."""
     said, says = _name_words(gone), _name_words(new)
-    return len(said) > 1 and (said <= says or len(said & says) >= _ALIKE * len(said | says))
+    return len(said & says) > 1 and len(said & says) >= _ALIKE * len(said)
 
 
 def _name_words(name: str) -> frozenset[str]:

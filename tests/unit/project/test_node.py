@@ -115,6 +115,11 @@ def test_tap_does_not_fail_for_lines_that_the_tests_of_the_base_cannot_reach(ver
         ("NODE_ENV=test mocha", ["NODE_ENV=test /opt/automend/node-tools/cover"], []),
         ("cross-env A=b nyc --reporter=html mocha -R dot t", ["A=b ", "mocha t --reporter /opt"], ["nyc", "dot"]),
         ("node --import tsx node_modules/mocha/bin/_mocha", ['NODE_OPTIONS="--import tsx"', " mocha --rep"], []),
+        (
+            "A=b node bin/run.js mocha t",
+            ["A=b node bin/run.js /opt/automend/node-tools/cover", " mocha t --rep"],
+            ["NODE_O"],
+        ),
         ("node --test test/", ["--test-reporter=junit", " --test test/"], []),
         ("c8 node --import tsx --test --watch", ["node --test-reporter", " --import tsx --test"], ["--watch", " c8 "]),
         ("vitest", ["vitest run --reporter=default", "--coverage.provider=v8"], ["watch"]),
