@@ -92,6 +92,18 @@ def test_nothing_ever_passed() -> None:
     assert not never_started(trial(base=red, head=ran(one="passed")))
 
 
+def test_the_tests_of_the_fix_cannot_be_loaded_in_this_environment() -> None:
+    passing = TestResult(outcome=TestOutcome.PASSED)
+    red = ran(module="error: ImportError: cannot import name 'notset' from '_pytest.monkeypatch'")
+    red = red.model_copy(update={"tests": {**red.tests, "tests/test_b.py::test_b": passing}})
+    fine = ran(one="passed")
+    assert "cannot be loaded" in never_started(trial(head_source=NEW, base=red, head=red))
+    assert not never_started(trial(head_source=NEW, base=fine, head=red))  # the patch did that
+    assert not never_started(trial(head_source=NEW, base=red, head=fine))
+    assert not never_started(trial(head_source=NEW, base=red, head=red, goal=Goal.IMPROVE))
+    assert not never_started(trial(base=red, head=red))  # of no test that the patch has
+
+
 # ── lost ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
