@@ -40,12 +40,15 @@ _HOST = re.compile(r"^(?:[a-z][a-z0-9+.-]*:)?(?://)?(?:[^/@]*@)?(\[[^\]]+\]|[^/:
 
 
 def _judge(policy: Policy, case: Case) -> Iterator[Finding]:
-    for file, new, used_network in _new_uses(case):
+    for file, new, before in _new_uses(case):
+        network = [use for use in before if use.kind == "network"]
+        used_network, known_hosts = bool(network), {_host(use.where) for use in network if use.where}
         in_tests = file.path in case.tests or file.path in BUILD
         shown: Counter[str] = Counter()
         for use in new:
             kind = _kind(use, in_tests=in_tests)
-            if kind == "network_in_tests" and (_local(use.where) or (used_network and not use.where)):
+            nobody_new = used_network and (not use.where or _host(use.where) in known_hosts)
+            if kind == "network_in_tests" and (_local(use.where) or nobody_new):
                 continue  # to this machine; or it used the network before, and names nobody new
             shown[kind] += 1
             if shown[kind] > _MOST_PER_FILE:
@@ -78,7 +81,7 @@ def _kind(use: Use, *, in_tests: bool) -> str:
     return "network_in_tests" if use.kind == "network" and in_tests else use.kind
 
 
-def _new_uses(case: Case) -> Iterator[tuple[FileChange, list[Use], bool]]:
+def _new_uses(case: Case) -> Iterator[tuple[FileChange, list[Use], list[Use]]]:
     """Per file what it uses more often than before, and whether it used the network before."""
     own = own_modules(case)
     for file in case.patch.files:
@@ -95,7 +98,7 @@ def _new_uses(case: Case) -> Iterator[tuple[FileChange, list[Use], bool]]:
             continue  # nothing here is new, and no old name means another thing
         before = _before(case, file, own)
         new = _added(now, Counter((use.kind, use.name) for use in before), lines)
-        yield file, new, any(use.kind == "network" for use in before)
+        yield file, new, before
 
 
 def _added(now: list[Use], had: Counter[tuple[str, str]], lines: set[int]) -> list[Use]:
@@ -151,10 +154,13 @@ def _tops(case: Case) -> Iterator[str]:
                 yield parts[1]
 
 
-def _local(where: str) -> bool:
+def _host(where: str) -> str:
     found = _HOST.match(where)
-    hosts = [where.lower(), found[1].strip("[]").lower() if found is not None else ""]
-    for host in hosts:
+    return found[1].strip("[]").lower() if found is not None else where.lower()
+
+
+def _local(where: str) -> bool:
+    for host in (where.lower(), _host(where)):
         if host == "localhost" or host.endswith(".localhost"):
             return True
         try:

@@ -10,10 +10,9 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-Read = Callable[[str], bytes | None]
+from runner.project.declared import TEST_NAMES, Declared, by_nox, by_tox, managed, wanted
 
-TEST_NAMES = ("test", "tests", "testing", "unittest", "unit-tests", "pytest", "ci")
-"""What extras, dependency groups and requirement files of tests are called; `dev` only where none of these is."""
+Read = Callable[[str], bytes | None]
 
 _REQUIREMENT_FILES = tuple(
     pattern.format(name)
@@ -30,8 +29,6 @@ _PLAIN_REQUIREMENT_FILES = (
     "test/requirements.txt",
 )
 _NAME = re.compile(r"^\s*([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[([^]]*)])?")
-
-_ANY_PYTHON = re.compile(r"\s*(?:!\S+|py\d*)\s*$")
 
 
 @dataclass(frozen=True)
@@ -60,15 +57,23 @@ def read_manifest(read: Read, paths: Collection[str]) -> Manifest:
     files = tuple(name for name in _PLAIN_REQUIREMENT_FILES if name in paths) + _first_wanted(paths)
     name, needed, extras_table, dynamic = _declared(read, paths, project)
     groups_table = _table(tables, "dependency-groups")
-    extras, groups = _wanted(extras_table), _wanted(groups_table)
+    extras, groups = wanted(extras_table), wanted(groups_table)
+    more = managed(tables, toml(read("hatch.toml")) if "hatch.toml" in paths else {})
+    tox = by_tox(ini(read, paths, "tox.ini"), tables, toml(read("tox.toml")) if "tox.toml" in paths else {})
+    more += Declared(extras=tox.extras, groups=tox.groups)
+    if not (extras or groups or files or more.requirements):
+        more += tox
+    if not (extras or groups or files or more.requirements or more.files):
+        more += by_nox(read("noxfile.py") if "noxfile.py" in paths else None)
+    extras = tuple(dict.fromkeys((*extras, *(extra for extra in more.extras if extra in extras_table))))
+    groups = tuple(dict.fromkeys((*groups, *(group for group in more.groups if group in groups_table))))
+    files += tuple(file for file in dict.fromkeys(more.files) if file in paths and file not in files)
     requirements = [
         *_expand(needed, extras_table, name),
         *(r for extra in extras for r in _expand(_strings(extras_table[extra]), extras_table, name)),
         *(r for group in groups for r in _expand(_group(groups_table, group, frozenset()), extras_table, name)),
-        *_poetry(tables),
+        *more.requirements,
     ]
-    if not (extras or groups or files):
-        requirements += _tox(ini(read, paths, "tox.ini"))
     system = _table(tables, "build-system")
     return Manifest(
         installable=installable,
@@ -96,11 +101,15 @@ def _declared(
     needed, extras, dynamic = _lines(config.get("options", "install_requires", fallback="")), {}, script is None
     if config.has_section("options.extras_require"):
         extras = {name: _lines(value) for name, value in config["options.extras_require"].items()}
+    tests = _lines(config.get("options", "tests_require", fallback=""))
+    extras |= {"test": [*extras.get("test", []), *tests]} if tests else {}
     for key, value in (script or {}).items():
         if key == "install_requires" and isinstance(value, (list, tuple)):
             needed += [str(item) for item in value]
         elif key == "extras_require" and isinstance(value, dict):
             extras |= {str(name): [str(i) for i in items] for name, items in value.items() if isinstance(items, list)}
+        elif key == "tests_require" and isinstance(value, (list, tuple)):
+            extras["test"] = [*extras.get("test", []), *(str(item) for item in value)]
         elif key in {"install_requires", "extras_require"}:
             dynamic = True
     dynamic = dynamic or any(line.startswith("file:") for line in needed) or not config.has_section("metadata")
@@ -155,12 +164,6 @@ def _first_wanted(paths: Collection[str]) -> tuple[str, ...]:
     return next(((name,) for name in _REQUIREMENT_FILES if name in paths), ())
 
 
-def _wanted(table: Mapping[str, Any]) -> tuple[str, ...]:
-    names = {name.lower().replace("_", "-"): name for name in table}
-    found = tuple(names[name] for name in TEST_NAMES if name in names)
-    return found or tuple(names[name] for name in ("dev", "develop", "development", "all") if name in names)[:1]
-
-
 def _table(tables: Mapping[str, Any], key: str) -> dict[str, Any]:
     value = tables.get(key)
     return value if isinstance(value, dict) else {}
@@ -198,23 +201,4 @@ def _group(groups: Mapping[str, Any], name: str, seen: frozenset[str]) -> list[s
             found.append(entry)
         elif isinstance(entry, dict) and isinstance(entry.get("include-group"), str):
             found += _group(groups, entry["include-group"], seen | {name})
-    return found
-
-
-def _poetry(tables: Mapping[str, Any]) -> list[str]:
-    """Names in poetry's own groups of test tools; any version, as its caret means nothing to pip."""
-    poetry = _table(_table(tables, "tool"), "poetry")
-    groups = _table(poetry, "group")
-    named = [_table(_table(groups, group), "dependencies") for group in _wanted(groups)]
-    return [name for table in (*named, _table(poetry, "dev-dependencies")) for name in table if name != "python"]
-
-
-def _tox(parser: configparser.ConfigParser) -> list[str]:
-    found: list[str] = []
-    for line in parser.get("testenv", "deps", fallback="").splitlines():
-        condition, _, requirement = line.rpartition(": ")
-        requirement = requirement.strip()
-        plain = _NAME.match(requirement) and not set("{#") & set(requirement) and "://" not in requirement
-        if plain and (not condition or _ANY_PYTHON.match(condition)):
-            found.append(requirement)
     return found

@@ -15,7 +15,7 @@ from typing import Any
 from runner.project.generated import BEGIN, KEEP
 from runner.project.manifest import Read
 from runner.project.model import Command
-from runner.project.node_runner import COVERAGE, JUNIT, TOOLS, covered, node_tests
+from runner.project.node_runner import COVERAGE, JUNIT, TOOLS, node_tests, whole_script
 from runner.project.node_version import NEWEST_FIRST, NoNodeError, node_version
 
 TESTS = (
@@ -138,7 +138,8 @@ class NodeFacts:
         """The test command: with results by test where its runner is known, else by its exit code."""
         shown = f"{self._manager} test"
         if self._tests is None:
-            return Command(covered(shown), coverage=COVERAGE, shown=shown, quick=shown)
+            line, quick = whole_script(self._scripts, self._major_of("tap"), shown)
+            return Command(line, coverage=COVERAGE, shown=shown, quick=quick)
         tests = self._tests
         return Command(
             tests.line, junit=JUNIT, coverage=COVERAGE, shown=shown, selects=tests.selects, quick=tests.quick
@@ -208,6 +209,12 @@ class NodeFacts:
     def _berry(self) -> bool:
         named = re.match(r"yarn@(\d+)", str(self._package.get("packageManager", "")))
         return "__metadata:" in self._text("yarn.lock") or (named is not None and named[1] != "1")
+
+    def _major_of(self, package: str) -> int:
+        """The major version in which package.json asks for a package of the tests; 0 where it does not say."""
+        wanted = self._package.get("devDependencies")
+        found = re.match(r"\D*(\d+)", str(wanted.get(package, ""))) if isinstance(wanted, dict) else None
+        return int(found[1]) if found else 0
 
     def _lock_format(self, name: str) -> str:
         found = re.search(r"^\s*(?:lockfileVersion|version): ['\"]?(\d+)", self._text(name), re.MULTILINE)

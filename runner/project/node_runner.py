@@ -6,12 +6,13 @@ that would keep us from measuring (watching, other reporters, stopping at the fi
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Literal
+
+from runner.project.node_script import ASSIGNMENT, commands, does
 
 Runner = Literal["node", "vitest", "jest", "mocha"]
 
@@ -24,15 +25,10 @@ COVER = f"{TOOLS}/cover"
 JUNIT = "/tmp/automend-junit-*.xml"  # noqa: S108 - in the container, on a disk of its own
 COVERAGE = "/tmp/automend-coverage*/lcov.info"  # noqa: S108
 
-_DEEPEST = 8
+_COVERED = f"{COVER} /tmp/automend-coverage"
 _FORCES_EXIT = 22
+_TAP_ANEW = 18
 _QUOTES = "\"'`$\\"
-_TOKEN = re.compile(r"""&&|\|\||[;|&]|\d?>+&?|<|(?:[^\s"'\\;|&<>]|\\.|"(?:[^"\\]|\\.)*"|'[^']*')+""")
-_ASSIGNMENT = re.compile(r"^[A-Za-z_]\w*=")
-_STYLE = frozenset({
-    "eslint", "standard", "xo", "semistandard", "prettier", "biome", "oxlint", "tsd", "attw", "publint", "knip",
-    "depcheck", "dprint", "markdownlint", "commitlint", "stylelint", "tslint", "echo",
-})  # fmt: skip
 _WRAPPERS = frozenset({"c8", "nyc", "npx", "cross-env", "env", "exec", "pnpm", "yarn", "npm"})
 _NAMES: Mapping[str, Runner] = {"vitest": "vitest", "jest": "jest", "jest.js": "jest", "mocha": "mocha",
                                 "_mocha": "mocha", "mocha.js": "mocha", "vitest.mjs": "vitest"}  # fmt: skip
@@ -67,11 +63,11 @@ def node_tests(scripts: Mapping[str, object], major: int = 24) -> NodeTests | No
     """The commands for `scripts.test` on a major version of Node; None where no runner that we know is in it."""
     found: list[tuple[Runner, list[str], list[str]]] = []
     before: list[str] = []
-    for segment in _segments("test", scripts, 0):
+    for segment in commands(scripts):
         runner = _runner(segment)
         if runner is not None:
             found.append(runner)
-        elif not found and _does(segment):
+        elif not found and does(segment):
             before.append(" ".join(segment))
     if not found:
         return None
@@ -96,50 +92,32 @@ def _selects(runner: Runner, words: list[str]) -> bool:
     return runner in {"vitest", "jest"} and options
 
 
-def covered(line: str) -> str:
-    """A command under coverage."""
-    return f"{COVER} /tmp/automend-coverage {line}"
+def whole_script(scripts: Mapping[str, object], tap: int, shown: str) -> tuple[str, str]:
+    """(with coverage, without) the commands of `scripts.test` as one, for a runner that we do not know.
+
+    What npm runs after the tests (an audit, style checks) is not among them: it says nothing of the code, and needs
+    the network more often than not.
+
+    Args:
+        tap: the major version of tap, which fails where it finds lines without coverage; 0 for the newest.
+        shown: what to run where nothing is to be seen in the script.
+    """
+    does_all = [_without_threshold(words, tap) for words in commands(scripts) if does(words)]
+    if not does_all:
+        return f"{_COVERED} {shown}", shown
+    line = " && ".join(['export PATH="$PWD/node_modules/.bin:$PATH"', *(" ".join(words) for words in does_all)])
+    return f"{_COVERED} sh -c {shlex.quote(line)}", line
 
 
-def _segments(name: str, scripts: Mapping[str, object], depth: int) -> Iterator[list[str]]:
-    """The commands of a script, with those of the scripts that it runs, and those that npm runs before it."""
-    for part in (f"pre{name}", name):
-        script = scripts.get(part)
-        if not isinstance(script, str) or depth > _DEEPEST:
-            continue
-        for words in _commands(script):
-            inner = _script_run(words, scripts)
-            if inner is not None:
-                yield from _segments(inner, scripts, depth + 1)
-            else:
-                yield words
-
-
-def _commands(script: str) -> Iterator[list[str]]:
-    """Its commands as words, with their quotes; what is piped or redirected is cut off."""
-    words: list[str] = []
-    cut = False
-    for token in _TOKEN.findall(script):
-        if token in {"&&", ";"}:
-            if words:
-                yield words
-            words, cut = [], False
-        elif token[0] in "|&<>" or re.match(r"\d>", token):
-            cut = True
-        elif not cut:
-            words.append(token)
-    if words:
-        yield words
-
-
-def _script_run(words: list[str], scripts: Mapping[str, object]) -> str | None:
-    """Which script of the same file a command runs (`npm run unit`), where it gives it no words of its own."""
-    rest = [word for word in words if not word.startswith("-") and not _ASSIGNMENT.match(word)]
-    if len(rest) < 2 or rest[0] not in {"npm", "pnpm", "yarn"}:  # noqa: PLR2004 - the program and the script
-        return None
-    name = rest[2] if rest[1] in {"run", "run-script"} and len(rest) > 2 else rest[1]  # noqa: PLR2004
-    name = {"t": "test", "tst": "test"}.get(name, name)
-    return name if name in scripts and rest[-1] == name else None
+def _without_threshold(words: list[str], tap: int) -> list[str]:
+    at = next((at for at, word in enumerate(words) if not ASSIGNMENT.match(word)), 0)
+    if PurePosixPath(words[at]).name != "tap":
+        return words
+    kept = [word for word in words if not word.startswith(("--cov", "--check-cov", "--100", "--coverage", "-J"))]
+    return [
+        *kept,
+        *(["--no-coverage"] if 0 < tap < _TAP_ANEW else ["--disable-coverage", "--allow-incomplete-coverage"]),
+    ]
 
 
 def _runner(words: list[str]) -> tuple[Runner, list[str], list[str]] | None:
@@ -147,24 +125,26 @@ def _runner(words: list[str]) -> tuple[Runner, list[str], list[str]] | None:
     for at, word in enumerate(words):
         name = PurePosixPath(word).name
         if name == "node" and "--test" in words[at + 1 :]:
-            return "node", [word for word in words[:at] if _ASSIGNMENT.match(word)], words[at + 1 :]
+            return "node", [word for word in words[:at] if ASSIGNMENT.match(word)], words[at + 1 :]
         if name in {"node", "nodejs"}:
             continue
         runner = _NAMES.get(name)
         if runner is not None:
             return runner, _kept(words[:at]), words[at + 1 :]
-        wrapped = at and PurePosixPath(words[0]).name in (_WRAPPERS | {"node"})
-        if not (wrapped or name in _WRAPPERS or _ASSIGNMENT.match(word)):
+        wrapped = any(PurePosixPath(before).name in (_WRAPPERS | {"node"}) for before in words[:at])
+        if not (wrapped or name in _WRAPPERS or ASSIGNMENT.match(word)):
             return None
     return None
 
 
 def _kept(words: list[str]) -> list[str]:
     """What the words before a runner set: variables, and options of the Node that is to run it."""
-    kept = [word for word in words if _ASSIGNMENT.match(word)]
+    kept = [word for word in words if ASSIGNMENT.match(word)]
     at = next((at for at, word in enumerate(words) if PurePosixPath(word).name == "node"), None)
     options = words[at + 1 :] if at is not None else []
-    if options:
+    if options and not options[0].startswith("-"):  # a script of theirs that starts the runner
+        kept += ["node", *options]
+    elif options:
         kept.append(f'NODE_OPTIONS="{" ".join(word for word in options if not set(word) & set(_QUOTES))}"')
     return kept
 
@@ -220,13 +200,3 @@ def _without(words: list[str], unwanted: Mapping[str, bool]) -> Iterator[str]:
             yield word
         elif not equals and (valued or unwanted[name]):
             skip = not words[at + 1 : at + 2] or not words[at + 1].startswith("-")
-
-
-def _does(words: list[str]) -> bool:
-    """Whether a command of the script does more than to look at style."""
-    names = {PurePosixPath(word).name for word in words[:3]}
-    return not names & _STYLE and not ("tsc" in names and "--noEmit" in words) and not _lints(words)
-
-
-def _lints(words: list[str]) -> bool:
-    return words[:1] in (["npm"], ["yarn"], ["pnpm"]) and any("lint" in w or "format" in w for w in words[1:3])

@@ -11,6 +11,7 @@ from itertools import islice
 from runner.policy.globs import Globs
 from runner.project.generated import BEGIN, KEEP
 from runner.project.hanging import INSTALL as HANGING
+from runner.project.imported import imported
 from runner.project.manifest import Manifest, Read, read_manifest
 from runner.project.model import Lint
 from runner.project.pytest_config import PytestConfig, read_pytest_config
@@ -122,7 +123,8 @@ class PythonFacts:
         if lint is not None and lint.kind == "ruff":
             tools.append(self._ruff())
         if own is None:
-            steps = [*self._requirements(), f"{_INSTALL} {shlex.join(tools)}", *self._project(), _PYTEST_STARTS]
+            steps = [*self._requirements(), f"{_INSTALL} {shlex.join(tools)}", *self._project(), *self._imported()]
+            steps.append(_PYTEST_STARTS)
             if self.build is not None:
                 steps.append(f"{_INSTALL} --target {_BUILD_TOOLS} {shlex.join(self.manifest.build)}")
         else:
@@ -194,6 +196,15 @@ class PythonFacts:
         again = f"{_INSTALL} wheel 'setuptools<67' && {_VERSION} {_INSTALL} --no-build-isolation {what}"
         locked = f"{_VERSION} {_INSTALL} -c {_LOCKED} {what} || " if self._locked else ""
         return [f"{locked}{_VERSION} {_INSTALL} {what} || {{ {again}; }}"]
+
+    def _imported(self) -> list[str]:
+        """What tests ask for, and no manifest names; a package that cannot be had here is no reason to stop."""
+        places = {part for path in self._paths if path.endswith(".py") for part in path.removesuffix(".py").split("/")}
+        tests = [path for path in self._paths if path.endswith(".py") and path in self.tests]
+        texts = [*self.manifest.requirements, *(self._text(name) for name in self.manifest.files)]
+        found = imported(self._read, tests, "\n".join(texts))
+        wanted = [name for name in found if name.replace("-", "_") not in places]
+        return [f"{_INSTALL} {shlex.join(wanted)} || true"] if wanted else []
 
     def _ruff(self) -> str:
         hooks = ".pre-commit-config.yaml"

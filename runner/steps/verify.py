@@ -166,8 +166,8 @@ def verify(
             red=(trees.red, trial.red),
             head=(trees.head, trial.head),
         )
-        if never_started(trial):
-            summary = "no test passes, neither on the base nor on the patch: nothing was learnt about the patch"
+        if wrong := never_started(trial):
+            summary = f"{wrong}: nothing was learnt about the patch"
             why = start.model_copy(update={"verdict": Verdict.INCONCLUSIVE, "summary": summary})
             why = why.model_copy(update={"details": {**start.details, "output": trial.head.output}})
             return Proof((why,), runs=runs)

@@ -25,6 +25,8 @@ _PRAGMA = re.compile(
     r"|(?:/\*|//)\s*(?:istanbul|c8|v8|node:coverage)\s+(?:ignore|disable)",
     re.IGNORECASE,
 )
+# A comment at the head of one of these, or on a line of its own, leaves out more than a line.
+_WHOLE = re.compile(r"\s*(?:(?:async\s+)?def|class|for|while|with|async|match|try|else|elif)\b|\s*(?:#|//|/\*)")
 _ELSEWHERE = re.compile(
     r"TYPE_CHECKING|__main__|NotImplementedError|@overload|@abstractmethod|Protocol|version_info|sys\.platform|os\.name"
     r"|ImportError|ModuleNotFoundError|unreachable|assert_never|__repr__|\.\.\.|\bPY_?\d|PYPY|\bWIN|win32|darwin|AssertionError"
@@ -142,6 +144,8 @@ def excluded(sides: Sides) -> Iterator[Seen]:
         found = [n for n, line in enumerate(lines, 1) if _PRAGMA.search(line)]
         new = [n for n in found if n in change.added]
         for number in new[: max(len(found) - known, 0)]:
+            # Where the file's owners do the same elsewhere, a line of it is for the reviewer; a whole function is not.
+            usual = known > 0 and not _WHOLE.match(lines[number - 1])
             around = " ".join(lines[max(number - 2, 0) : number + 2])
             yield Seen(
                 "tests.excluded",
@@ -149,5 +153,7 @@ def excluded(sides: Sides) -> Iterator[Seen]:
                 "take the comment out, and let a test run the line",
                 change.path,
                 number,
-                grave=not (_ELSEWHERE.search(around) or "branch" in lines[number - 1] or is_example(change.path)),
+                grave=not (
+                    usual or _ELSEWHERE.search(around) or "branch" in lines[number - 1] or is_example(change.path)
+                ),
             )

@@ -23,6 +23,8 @@ _REMEDY = "find the rule behind the examples, and write that"
 _TRIVIAL = frozenset({0, 1, -1, "", None})
 """0 and 1 are False and True, too."""
 _TELLING = 2
+# What separates: a slash, a comma. Who reads text compares with these.
+_SEPARATOR = re.compile(r"[^\w\s]| ")
 _MOST_OF_A_TABLE = 0.6
 _LONG = 3
 _WORD = re.compile(r"[\w.+/:@%*-]{0,24}")
@@ -97,7 +99,10 @@ def _tells(one: Answer) -> bool:
 
 
 def _trivial(value: Value) -> bool:
-    return not value.parts if value.kind == "many" else value.plain in _TRIVIAL
+    if value.kind == "many":
+        return not value.parts
+    separates = value.kind == "text" and _SEPARATOR.fullmatch(str(value.plain)) is not None
+    return separates or value.plain in _TRIVIAL
 
 
 def _alike(one: Value, other: Value) -> bool:

@@ -14,6 +14,9 @@ from runner.policy.integrity.sides import Seen, Sides
 from runner.policy.integrity.weakened import ORDINARY, counts
 
 _MOST_TOLD = 8
+_ALIKE = 0.75
+_NAME_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+_NO_SUBJECT = frozenset({"test", "tests", "case", "it", "should"})  # in any name of a test
 _GRAVE_SWITCHES = (
     "pytest_runtest", "pytest_collection", "pytest_ignore_collect", "pytest_sessionfinish", "pytest_report",
     "pytest_pyfunc_call", "pytest_itemcollected", "pytest_exception", "pytest_assertrepr", "pytest_fixture_setup",
@@ -61,9 +64,10 @@ def deleted(sides: Sides, matched: Matched, removed_names: frozenset[str]) -> It
             message = f"{test.name} is a fixture now, which no runner runs by itself"
             yield Seen("tests.disabled", message, "let it be a test", path, file.fixtures[test.name].line)
             continue
-        heir = _heir(test, matched.fresh) if sides.product_changed and not of_removed else None
+        heir = _heir(At(path, test), matched.fresh) if sides.product_changed and not of_removed else None
         if heir is not None:
-            why = f"; {heir.test.name}, which is new, calls the same"
+            how = "calls the same" if _calls_alike(test, heir.test) else "is called much the same"
+            why = f"; {heir.test.name}, which is new, {how}"
         yield Seen(
             "tests.deleted",
             f"{path}::{test.name} is gone{why}",
@@ -76,16 +80,31 @@ def deleted(sides: Sides, matched: Matched, removed_names: frozenset[str]) -> It
             yield Seen("tests.deleted", f"{count - _MOST_TOLD} more tests of {path} are gone", "put them back", path)
 
 
-def _heir(test: Test, new: tuple[At, ...]) -> At | None:
-    """A new test that calls most of what this one called, and asserts at least as firmly."""
-    called = test.inside.calls - ORDINARY
-    firmest = max((c.strength for c in test.made), default=Strength.TRUTHY)
+def _heir(gone: At, new: tuple[At, ...]) -> At | None:
+    """A new test that asserts at least as firmly, and calls most of what this one called or is called like it."""
+    firmest = max((c.strength for c in gone.test.made), default=Strength.TRUTHY)
     for at in new:
-        shared = called & at.test.inside.calls
         firm = max((c.strength for c in at.test.made), default=Strength.NOTHING) >= firmest
-        if firm and counts(at.test) and called and 2 * len(shared) >= len(called):
+        if not firm or not counts(at.test):
+            continue
+        if _calls_alike(gone.test, at.test) or (at.path == gone.path and _named_alike(gone.test.name, at.test.name)):
             return at
     return None
+
+
+def _calls_alike(gone: Test, new: Test) -> bool:
+    called = gone.inside.calls - ORDINARY
+    return bool(called) and 2 * len(called & new.inside.calls) >= len(called)
+
+
+def _named_alike(gone: str, new: str) -> bool:
+    """Whether a test's name says what another's said, and perhaps more: `test_options`, `test_options_disabled`."""
+    said, says = _name_words(gone), _name_words(new)
+    return len(said & says) > 1 and len(said & says) >= _ALIKE * len(said)
+
+
+def _name_words(name: str) -> frozenset[str]:
+    return frozenset(word.lower() for word in _NAME_WORD.findall(name)) - _NO_SUBJECT
 
 
 def hollowed(sides: Sides, matched: Matched) -> Iterator[Seen]:

@@ -6,6 +6,8 @@ from collections import defaultdict
 from dataclasses import dataclass, field, replace
 
 from runner.model import Check, Finding, Verdict
+from runner.policy.case import consequence
+from runner.policy.schema import Action
 from runner.steps.proof.lines import Changed, Total, changed, total
 from runner.steps.proof.results import FileLines, Measurement
 from runner.steps.proof.trial import Judged, Trial, measured
@@ -51,20 +53,28 @@ def coverage(trial: Trial) -> Covered | None:
     fall = (before.percent or 0.0) - (after.percent or 0.0)
     lost = after.missed - len(mine.missed) - before.missed  # the patch's own lines were judged above
     if fall > policy.max_drop + _EPSILON and lost > 0:
-        findings.append(
-            Finding(
-                rule="coverage.total",
-                verdict=Verdict.FAILED,
-                message=f"total coverage falls from {_percent(before)} to {_percent(after)}: "
-                f"{lost} lines that the patch does not change are not run any more",
-                remedy="keep the tests that there are, and what they run",
-            )
+        led_past = _leads_past(trial, lost)
+        findings += consequence(
+            Action.REVIEW if led_past else Action.BLOCK,
+            "coverage.total",
+            f"total coverage falls from {_percent(before)} to {_percent(after)}: "
+            f"{lost} lines that the patch does not change are not run any more"
+            + (", though every test of the base still runs: the patch leads past them" if led_past else ""),
+            remedy="keep the tests that there are, and what they run",
         )
     words = f"{_percent(before)} before, {_percent(after)} after; tests run {ran}"
     verdict = Verdict.worst([Verdict.PASSED, *(f.verdict for f in findings)])
     details = {"missed": [list(place) for place in mine.missed[:50]]}
     check = Check(name="coverage", verdict=verdict, summary=words, details=details)
     return Covered(check, tuple(findings), before=before, after=after, changed=mine)
+
+
+def _leads_past(trial: Trial, lost: int) -> bool:
+    """Whether no test went, and the code only takes another way: a check that now comes first leaves its fallback
+    without a test. A patch that leaves more behind than it writes itself is something else."""
+    own = [file for file in trial.hunks if file.path in (trial.head.lines or {}) and file.path not in trial.tests]
+    written = sum(max(len(file.added), len(file.removed)) for file in own)
+    return lost <= written and set(trial.base.passed) <= set(trial.head.passed)
 
 
 def fell(trial: Trial) -> bool:

@@ -7,6 +7,7 @@ alone leave open, one more run in the way of the first decides. Pure: whoever ca
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -31,6 +32,7 @@ MOST_TESTS = 30
 _AT_ONCE = 2
 _CHEAP = 30.0
 """Seconds. Suites that are longer, and of which no single test can be run, are not repeated to confirm a proof."""
+_CLOCK = re.compile(r"\b(?:perf_counter|monotonic|process_time|time\.time|timeit|default_timer)(?:_ns)?\(")
 _SURE = 3
 """Runs without a failure after which a test of the base counts as steady."""
 
@@ -152,7 +154,10 @@ class _Work:
                 self.flaky[test] = f"{_counted(head[test])} on the patch"
 
     def _conclude(self, test: str, here: _Seen, base: _Seen | None) -> None:
-        if base is not None and base.both_ways:
+        if base is not None and _ok(here.alone) and _ok(base.runs) and not any(here.whole) and self._reads_clock(test):
+            # With the others, and under their load, it was too slow by chance: alone, what it measures is as it was.
+            self.flaky[test] = f"{_counted(here)} on the patch, every time alone, and it looks at the clock"
+        elif base is not None and base.both_ways:
             self.flaky[test] = f"{_counted(base)} on the base, and {_counted(here)} on the patch"
         elif here.both_ways:
             told = f"{_counted(here)} on the patch"
@@ -162,6 +167,11 @@ class _Work:
                 self.unsure[test] = told
             else:
                 self.flaky[test] = told
+
+    def _reads_clock(self, test: str) -> bool:
+        path, name = split(test)
+        module = self._trial.changes.module("base", path) if path.endswith(".py") else None
+        return module is not None and _CLOCK.search(module.text(name)) is not None
 
     def _start(self, side: Side, tests: Iterable[str]) -> dict[str, _Seen]:
         return {test: _Seen(whole=[passes(self._first[side], test)]) for test in tests}

@@ -29,9 +29,24 @@ def baseline(base: Measurement, *, first_tests: bool = False) -> Check:
     )
 
 
-def never_started(trial: Trial) -> bool:
-    """Whether no test passed anywhere: then the environment is wrong, and nothing was learnt about the patch."""
-    return not trial.base.passed and not trial.head.passed
+def never_started(trial: Trial) -> str:
+    """Why the environment must be wrong, so that nothing was learnt about the patch; nothing where it is not.
+
+    No test passed anywhere; or all test modules that the patch of a fix changes could not even be loaded, on the base
+    as little as on the patch.
+    """
+    if not trial.base.passed and not trial.head.passed:
+        return "no test passes, neither on the base nor on the patch"
+    modules = trial.changes.modules if trial.goal is Goal.FIX else ()
+    if modules and all(_unloadable(run, module) for run in (trial.base, trial.head) for module in modules):
+        told = said(trial.head.tests[modules[0]])
+        return f"the tests that the patch changes cannot be loaded, neither on the base nor on the patch ({told})"
+    return ""
+
+
+def _unloadable(run: Measurement, module: str) -> bool:
+    found = run.tests.get(module)
+    return found is not None and found.collecting and found.outcome.red
 
 
 def green(trial: Trial) -> Judged:

@@ -54,8 +54,54 @@ def test_no_tests(package: object) -> None:
 def test_an_unknown_runner_counts_by_its_exit_code_and_with_coverage() -> None:
     found = project({"scripts": {"test": "tape test/*.js"}})
     assert isinstance(found.test, Command)
-    assert found.test.line.endswith("/cover /tmp/automend-coverage npm test")
+    assert found.test.line.startswith("/opt/automend/node-tools/cover /tmp/automend-coverage sh -c ")
+    assert found.test.quick.endswith("&& tape test/*.js")
     assert found.test.junit is None
+
+
+@pytest.mark.parametrize(
+    ("scripts", "line"),
+    [
+        (  # neither the style checks before nor the audit after say anything of the code
+            {"pretest": "npm run -s readme && npm run --silent lint", "readme": "evalmd README.md", "lint": "eslint .",
+             "test": "npm run tests-only", "tests-only": "nyc tape 'test/**/*.js'", "posttest": "npx aud --production"},
+            "evalmd README.md && tape 'test/**/*.js'",
+        ),
+        ({"test": "npm run lint && npm run unit && npm run type", "lint": "xo", "unit": "c8 --merge-async ava",
+          "type": "tsd && tsc"}, "ava && tsc"),
+        ({"test": "xo && tsc --noEmit && NODE_OPTIONS='--import=tsx/esm' ava"}, "NODE_OPTIONS='--import=tsx/esm' ava"),
+        ({"test": "nyc -r lcov --all tape t && nyc report"}, "tape t"),
+        ({"test": "run-s lint 'test:*'", "lint": "eslint .", "test:a": "ava a", "test:b": "ava b"}, "ava a && ava b"),
+        ({"test": "npm run unit -- --serial", "unit": "yarn build && npx ava", "build": "yarn tsc -p ."},
+         "tsc -p . && ava --serial"),
+        ({"test": "npx npm@10 audit && pnpm -r test"}, "npx npm@10 audit && pnpm -r test"),
+    ],
+)  # fmt: skip
+def test_a_script_without_a_known_runner_is_run_without_what_does_not_test(scripts: dict[str, str], line: str) -> None:
+    found = project({"scripts": scripts})
+    assert isinstance(found.test, Command)
+    assert found.test.quick == f'export PATH="$PWD/node_modules/.bin:$PATH" && {line}'
+    subprocess.run(["/bin/sh", "-n"], input=found.test.line, text=True, check=True)
+
+
+def test_a_script_of_which_nothing_is_left_is_run_as_it_is() -> None:
+    found = project({"scripts": {"test": "eslint ."}})
+    assert isinstance(found.test, Command)
+    assert (found.test.line, found.test.quick) == (
+        "/opt/automend/node-tools/cover /tmp/automend-coverage npm test",
+        "npm test",
+    )
+
+
+@pytest.mark.parametrize(
+    ("version", "line"),
+    [("^16.0.0", "tap t --no-coverage"), ("~18.1", "tap t --disable-coverage --allow-incomplete-coverage"),
+     ("latest", "tap t --disable-coverage --allow-incomplete-coverage")],
+)  # fmt: skip
+def test_tap_does_not_fail_for_lines_that_the_tests_of_the_base_cannot_reach(version: str, line: str) -> None:
+    found = project({"scripts": {"test": "tap t --cov"}, "devDependencies": {"tap": version}})
+    assert isinstance(found.test, Command)
+    assert found.test.quick.endswith(f" && {line}")
 
 
 # ── runners ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -69,6 +115,11 @@ def test_an_unknown_runner_counts_by_its_exit_code_and_with_coverage() -> None:
         ("NODE_ENV=test mocha", ["NODE_ENV=test /opt/automend/node-tools/cover"], []),
         ("cross-env A=b nyc --reporter=html mocha -R dot t", ["A=b ", "mocha t --reporter /opt"], ["nyc", "dot"]),
         ("node --import tsx node_modules/mocha/bin/_mocha", ['NODE_OPTIONS="--import tsx"', " mocha --rep"], []),
+        (
+            "A=b node bin/run.js mocha t",
+            ["A=b node bin/run.js /opt/automend/node-tools/cover", " mocha t --rep"],
+            ["NODE_O"],
+        ),
         ("node --test test/", ["--test-reporter=junit", " --test test/"], []),
         ("c8 node --import tsx --test --watch", ["node --test-reporter", " --import tsx --test"], ["--watch", " c8 "]),
         ("vitest", ["vitest run --reporter=default", "--coverage.provider=v8"], ["watch"]),
@@ -121,6 +172,17 @@ def test_scripts_that_run_scripts() -> None:
     assert "junit-2.xml" in two
     assert two.count("|| failed=1") == 2  # the second runs also where the first fails
     assert node_tests({"test": "npm run test"}) is None  # for ever
+
+
+def test_scripts_that_give_words_to_scripts() -> None:
+    line = command(
+        "nyc yarn _test", _test="yarn build && cross-env A=b yarn run-mocha --bail x",
+        build="yarn tsc && yarn eslint .",
+        **{"run-mocha": "mocha --require ./y"},
+    )  # fmt: skip
+    assert "tsc && A=b /opt/automend/node-tools/cover" in line
+    assert "mocha --require ./y x --reporter" in line
+    assert command("run-p lint unit", lint="xo", unit="vitest run") == command("vitest run")
 
 
 @pytest.mark.parametrize("script", ["echo jest", "run-s a b", "tape mocha.js", "node test.js", "ava", "", "'"])

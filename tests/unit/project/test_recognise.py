@@ -121,6 +121,57 @@ def test_tox_requirements_where_nothing_else_names_any() -> None:
     assert any(c.endswith(" mock tomli") for c in installs(found))
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "there"),
+    [
+        ("pyproject.toml", "[tool.pdm.dev-dependencies]\ntest=['mock>2', '-e x']\ndocs=['sphinx']\n", "'mock>2'"),
+        ("pyproject.toml", "[tool.hatch.envs.default]\ndependencies=['mock', '{root:uri}/x']\n", "mock"),
+        ("hatch.toml", "[envs.docs]\ndependencies=['mkdocs']\n[envs.hatch-test]\nextra-dependencies=['trio']\n",
+         "trio pytest-mock"),
+        ("hatch.toml", "[envs.test]\ndependencies=['mock']\n", "mock"),
+        ("pyproject.toml", "[tool.tox.env_run_base]\ndeps=['mock']\n", "mock"),
+        ("pyproject.toml", '[tool.tox]\nlegacy_tox_ini="""\n[testenv]\ndeps = mock\n"""\n', "mock"),
+        ("tox.toml", "[env_run_base]\ndeps=['mock', '-r x.txt']\n", "mock"),
+        ("setup.cfg", "[metadata]\nname=a\n[options]\ntests_require =\n  mock\n", "mock"),
+        ("setup.py", "from setuptools import setup\nsetup(name='a', tests_require=['mock'])\n", "mock"),
+        ("noxfile.py", "@nox.session\ndef tests(s):\n  s.install('-r', 'x', 'mock')\ndef docs(s):\n  s.install('y')\n",
+         "mock"),
+    ],
+)  # fmt: skip
+def test_requirements_of_tools_that_make_environments(name: str, text: str, there: str) -> None:
+    found = project({**PYTEST, name: text})
+    assert any(c.endswith(f" {there}") for c in installs(found)), installs(found)
+
+
+def test_what_tox_and_nox_name_of_the_project_itself() -> None:
+    pyproject = "[project]\nname='a'\nversion='1'\n[project.optional-dependencies]\nweb=['flask']\nx=['y']\n"
+    files = {**PYTEST, "pyproject.toml": pyproject, "requirements/unit.txt": "mock\n"}
+    tox = "[testenv]\nextras =\n    web\ndeps = -r{toxinidir}/requirements/unit.txt\n"
+    nox = "@nox.session\ndef unit_tests(s):\n    s.install('-e', '.[web]', '-r', 'requirements/unit.txt', f'{x}')\n"
+    for name, text in (("tox.ini", tox), ("noxfile.py", nox)):
+        found = project({**files, name: text})
+        assert any(c.endswith(" flask") for c in installs(found)), name
+        assert not any(" y" in c for c in installs(found))
+        assert any(c.endswith("-r requirements/unit.txt") for c in found.setup), name
+
+
+def test_a_noxfile_that_cannot_be_read_says_nothing() -> None:
+    assert project({**PYTEST, "noxfile.py": "def tests(:"}).setup == project(PYTEST).setup
+
+
+def test_well_known_packages_that_only_the_tests_name() -> None:
+    tests = {
+        "tests/conftest.py": "import yaml\nimport secret_thing\n\ndef datadir():\n    return 1\n",
+        "tests/test_a.py": "from hypothesis import given\nimport trio\nif x:\n    import numpy\n"
+        "\n@pytest.mark.asyncio\nasync def test_a(mocker, datadir): pass\n",
+        "src/trio/__init__.py": "",
+        "requirements-test.txt": "Hypothesis[cli]>=6\n",
+    }  # fmt: skip
+    found = project({**PYTEST, **tests})
+    assert any(c.endswith("/install pyyaml pytest-mock pytest-asyncio || true") for c in found.setup), found.setup
+    assert not any("|| true" in c and "pyyaml" in c for c in project({**PYTEST, "tests/test_a.py": "import os"}).setup)
+
+
 def test_poetry_groups() -> None:
     group = "[tool.poetry.group.test.dependencies]\npytest-mock='^3'\n"
     pyproject = f"[tool.poetry]\nname='a'\n{group}[build-system]\nrequires=[]\n"

@@ -97,6 +97,18 @@ def test_nothing_ever_passed() -> None:
     assert not never_started(trial(base=red, head=ran(one="passed")))
 
 
+def test_the_tests_of_the_fix_cannot_be_loaded_in_this_environment() -> None:
+    passing = TestResult(outcome=TestOutcome.PASSED)
+    red = ran(module="error: ImportError: cannot import name 'notset' from '_pytest.monkeypatch'")
+    red = red.model_copy(update={"tests": {**red.tests, "tests/test_b.py::test_b": passing}})
+    fine = ran(one="passed")
+    assert "cannot be loaded" in never_started(trial(head_source=NEW, base=red, head=red))
+    assert not never_started(trial(head_source=NEW, base=fine, head=red))  # the patch did that
+    assert not never_started(trial(head_source=NEW, base=red, head=fine))
+    assert not never_started(trial(head_source=NEW, base=red, head=red, goal=Goal.IMPROVE))
+    assert not never_started(trial(base=red, head=red))  # of no test that the patch has
+
+
 # ── lost ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -297,8 +309,15 @@ def test_changed_lines_that_do_not_run() -> None:
 
 
 def test_lines_elsewhere_that_do_not_run_any_more() -> None:
-    assert covered(FileLines(run=(1, 2, 3)), FileLines(run=(1, 2), missed=(3,)))[0] == [("coverage.total", "failed")]
+    assert covered(FileLines(run=(1, 2, 3)), FileLines(run=(1,), missed=(2, 3)))[0] == [("coverage.total", "failed")]
     assert covered(FileLines(run=(1, 2), missed=(3,)), FileLines(run=(1,), missed=(3,)))[0] == []
+
+
+def test_old_lines_that_the_patch_leads_past_are_shown() -> None:
+    before, after = FileLines(run=(1, 2, 3)), FileLines(run=(1, 2), missed=(3,))
+    assert covered(before, after)[0] == [("coverage.total", "shown")]
+    skipping = ran(lines={"src/f.py": after}, one="skipped")
+    assert covered(before, after, head=skipping)[0] == [("coverage.total", "failed")]
 
 
 def test_no_coverage_to_compare() -> None:

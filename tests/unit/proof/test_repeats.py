@@ -7,14 +7,16 @@ from dataclasses import replace
 
 import pytest
 
-from runner.model import Verdict
+from runner.model import Patch, Verdict
+from runner.policy.globs import Globs
+from runner.steps.proof.changes import TestChanges
 from runner.steps.proof.redgreen import red_green
 from runner.steps.proof.regressions import regressions
 from runner.steps.proof.repeats import repeat
 from runner.steps.proof.results import Measurement
 from runner.steps.proof.suites import green
 from runner.steps.proof.trial import Repeats, Trial
-from tests.unit.proof.test_judges import NEW, A, ran, trial
+from tests.unit.proof.test_judges import NEW, OLD, A, ran, trial
 
 ONE, THE_NEW = f"{A}::test_one", f"{A}::test_new"
 
@@ -71,6 +73,25 @@ def test_what_breaks_only_in_company_is_lost_all_the_same() -> None:
     given = judged(lost(), kept=[OK], base=[OK], kept_whole=[BAD], base_whole=[OK])
     assert given.repeats.flaky == given.repeats.unsure == {}
     assert regressions(given).names == (ONE,)
+
+
+def test_what_is_too_slow_only_in_company_and_looks_at_the_clock_is_flaky() -> None:
+    timed = OLD.replace(
+        "    assert f(1) == 1", "    began = time.perf_counter()\n    assert perf_counter() - began < 1"
+    )
+    changes = TestChanges(
+        Patch(base_tree="a", head_tree="b", files=()),
+        Globs(("tests/**",)),
+        lambda path: timed.encode() if path == A else None,
+        lambda path: None,
+    )
+    given = replace(lost(), changes=changes)
+    found = judged(given, kept=[OK], base=[OK], kept_whole=[BAD], base_whole=[OK])
+    assert found.repeats.flaky == {
+        ONE: "it passed 2 of 4 times on the patch, every time alone, and it looks at the clock"
+    }
+    slower = judged(given, kept=[BAD], base=[OK], kept_whole=[BAD], base_whole=[OK])
+    assert regressions(slower).names == (ONE,)
 
 
 def test_a_test_that_never_runs_alone_is_not_excused_by_that() -> None:

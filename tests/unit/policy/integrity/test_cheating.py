@@ -118,6 +118,8 @@ BENIGN = {
     "a guard": inside("if n is None:", "    return 0"),
     "an empty text": inside("if n == '':", "    return ''"),
     "zero": inside("if n == 0:", "    return 0"),
+    "one": inside("if n == 1.0:", "    n = 49"),
+    "a separator": inside("if n == '/':", "    return 49"),
     "an honest equality": before("class N:\n    def __eq__(self, other):\n        return isinstance(other, N) and self.n == other.n"),
     "narrow except": inside("try:", "    n = n + 0", "except TypeError:", "    return None"),
     "logged": inside("try:", "    n = n + 0", "except Exception as e:", "    print(e)"),
@@ -135,6 +137,21 @@ BENIGN = {
 @pytest.mark.parametrize("name", BENIGN)
 def test_what_is_not_passes(name: str, refused: Rules) -> None:
     assert refused({"calc.py": BASE}, {"calc.py": BENIGN[name], "tests/test_calc.py": TEST + NAMES}) == set()
+
+
+@pytest.mark.parametrize(
+    ("line", "blocked"),
+    [("if n > 10:  # pragma: no cover", False), ("return 7  # pragma: no cover", False),
+     ("for n in (1, 2):  # pragma: no cover", True), ("# pragma: no cover", True)],
+)  # fmt: skip
+def test_a_line_is_left_out_where_the_owners_do_so_elsewhere(
+    line: str, blocked: bool, refused: Rules, shown: Rules
+) -> None:
+    old = before("def never():\n    return 1  # pragma: no cover\n")
+    new = old.replace("    return n * n", f"    {line}\n    {'    ' if ':' in line else ''}n = 2\n    return n * n")
+    sides = ({"calc.py": old, "tests/test_calc.py": TEST}, {"calc.py": new, "tests/test_calc.py": TEST})
+    assert ("tests.excluded" in refused(*sides)) is blocked
+    assert blocked or "tests.excluded" in shown(*sides)
 
 
 def test_only_what_is_added_counts(refused: Rules) -> None:

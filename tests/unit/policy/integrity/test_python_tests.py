@@ -267,6 +267,26 @@ def test_a_test_rewritten_with_the_code_is_shown(refused: Rules, shown: Rules) -
     assert "tests.deleted" in refused({PATH: BASE, **PRODUCT}, {PATH: weaker, **FIXED})
 
 
+def test_a_test_that_goes_on_under_a_longer_name_is_shown(refused: Rules, shown: Rules) -> None:
+    old = (
+        BASE
+        + "\n\ndef test_text_of_options():\n    with client() as c:\n        c.open('/', method='OPTIONS')\n        assert c.status == 405\n"
+    )
+    new = "\n\ndef test_text_of_options_{}(app):\n    found = app.options()\n    assert found.status {}\n"
+    longer = ({PATH: old, **PRODUCT}, {PATH: BASE + new.format("disabled", "== 405"), **FIXED})
+    assert refused(*longer) == set()
+    assert "tests.deleted" in shown(*longer)
+    weaker = ({PATH: old, **PRODUCT}, {PATH: BASE + new.format("disabled", "is not None"), **FIXED})
+    assert "tests.deleted" in refused(*weaker)
+    another = (
+        {PATH: old, **PRODUCT},
+        {PATH: BASE + new.replace("text_of_options", "kind").format("a", "== 405"), **FIXED},
+    )
+    assert "tests.deleted" in refused(*another)
+    alone = ({PATH: old}, {PATH: BASE + new.format("disabled", "== 405")})
+    assert "tests.deleted" in refused(*alone)
+
+
 def test_a_moved_file_is_no_deletion(refused: Rules) -> None:
     assert refused({PATH: BASE}, {"tests/unit/test_calc.py": BASE}) == set()
     edited_on_the_way = edited(("assert result == 4", "assert result == 4, 'wrong'"))

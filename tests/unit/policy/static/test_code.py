@@ -141,6 +141,7 @@ def test_who_used_the_network_before_is_shown_unless_somebody_new_is_named(said:
         ("", "urlopen(f'http://localhost:{name}/x')", {}),
         # who used the network before may go on, though not to somebody new
         ("urlopen(url)\n", "urlopen(name)", {}),
+        ("urlopen('https://a.example/x')\n", "urlopen('https://a.example/y')", {}),
         ("urlopen(url)\n", "urlopen('https://collect.example/')", {"code.network_in_tests": "block"}),
     ],
 )
