@@ -24,6 +24,8 @@ CHUNK = 1 << 16
 HEADER = 8
 STDERR = 2
 SETTLE_SECONDS = 10.0
+LOOK_SECONDS = 0.001
+LOOK_SECONDS_AT_MOST = 0.02
 SWEEP_SECONDS = 20.0
 SWEEPS = 5
 
@@ -119,21 +121,36 @@ def run(
     Raises:
         SandboxError: the engine or the container failed.
     """
-    start = time.monotonic()
+    begun = time.monotonic()
     what = f"running {argv[0]!r} in container {container[:12]}"
-    with engine_failures(what):
-        created = api.exec_create(
-            container, list(argv), user=user, environment=dict(env), workdir=cwd, stdin=stdin is not None
-        )
-        exec_id: str = created["Id"]
-        io: Any = api.exec_start(exec_id, socket=True)
-    stream = _Stream(io)
+    exec_id, stream = start(api, container, argv, user=user, env=env, cwd=cwd, stdin=stdin is not None)
     try:
-        ending = stream.pump(output, iter(stdin) if stdin is not None else None, start + timeout, what)
+        ending = stream.pump(output, iter(stdin) if stdin is not None else None, begun + timeout, what)
     finally:
         stream.close()
     code = _exit_code(api, exec_id, what) if ending is Ending.EXITED else None
-    return Ended(ending=ending, exit_code=code, output=output, seconds=time.monotonic() - start)
+    return Ended(ending=ending, exit_code=code, output=output, seconds=time.monotonic() - begun)
+
+
+def start(
+    api: APIClient,
+    container: str,
+    argv: Sequence[str],
+    *,
+    user: str,
+    env: Mapping[str, str],
+    cwd: str,
+    stdin: bool,
+) -> tuple[str, Stream]:
+    """Start `argv` and nothing more: the exec's id, and the stream to it, which is the caller's to close.
+
+    Raises:
+        SandboxError: the engine or the container failed.
+    """
+    with engine_failures(f"running {argv[0]!r} in container {container[:12]}"):
+        created = api.exec_create(container, list(argv), user=user, environment=dict(env), workdir=cwd, stdin=stdin)
+        exec_id: str = created["Id"]
+        return exec_id, Stream(api.exec_start(exec_id, socket=True))
 
 
 def sweep(api: APIClient, container: str, *, user: str) -> None:
@@ -193,6 +210,7 @@ def run_alone(
 
 def _exit_code(api: APIClient, exec_id: str, what: str) -> int:
     deadline = time.monotonic() + SETTLE_SECONDS
+    pause = LOOK_SECONDS
     while True:
         with engine_failures(what):
             state = api.exec_inspect(exec_id)
@@ -201,10 +219,11 @@ def _exit_code(api: APIClient, exec_id: str, what: str) -> int:
             return int(code)
         if time.monotonic() > deadline:
             raise SandboxError(f"{what}: the connection ended but the command did not")
-        time.sleep(0.02)  # the engine tells the end of the stream a moment before the exit code
+        time.sleep(pause)  # the engine tells the end of the stream a moment before the exit code
+        pause = min(2 * pause, LOOK_SECONDS_AT_MOST)
 
 
-class _Stream:
+class Stream:
     """The hijacked connection of one exec: stdin goes in raw, stdout and stderr come back in frames."""
 
     def __init__(self, io: Any) -> None:
@@ -222,8 +241,8 @@ class _Stream:
         with selectors.DefaultSelector() as selector:
             both = selectors.EVENT_READ | selectors.EVENT_WRITE
             selector.register(self._socket, selectors.EVENT_READ if stdin is None else both)
-            early = self._read_ahead()
-            if early and not self._frames(early, output):
+            early = self.read_ahead()
+            if early and not self.frames(early, output):
                 return Ending.FLOOD
             while True:
                 left = deadline - time.monotonic()
@@ -237,24 +256,32 @@ class _Stream:
                             selector.modify(self._socket, selectors.EVENT_READ)
                     if events & selectors.EVENT_READ:
                         with engine_failures(what):
-                            data = self._read()
+                            data = self.read()
                         if data == b"":
                             return Ending.EXITED
-                        if data is not None and not self._frames(data, output):
+                        if data is not None and not self.frames(data, output):
                             return Ending.FLOOD
 
     def close(self) -> None:
         """Hang up, so that a flooding command does not block the engine on our unread bytes."""
-        with suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
+        self.hang_up()
         (self._io if self._response is None else self._response).close()
 
-    def _read_ahead(self) -> bytes:
-        # The HTTP client may have read the first output together with the response's headers.
+    def fileno(self) -> int:
+        """What a selector waits for."""
+        return self._socket.fileno()
+
+    def hang_up(self) -> None:
+        """End the connection for whoever reads it, in whatever thread."""
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+
+    def read_ahead(self) -> bytes:
+        """What the HTTP client read beyond the response's headers; it comes before all else."""
         buffered = getattr(getattr(getattr(self._response, "raw", None), "_fp", None), "fp", None)
         return bytes(buffered.peek()) if buffered is not None else b""
 
-    def _read(self) -> bytes | None:
+    def read(self) -> bytes | None:
         """Some bytes, b"" at the end, None where there is nothing to read after all."""
         try:
             data = self._socket.recv(CHUNK)
@@ -277,14 +304,22 @@ class _Stream:
                 return waiting, False
             waiting = memoryview(chunk)
         try:
-            sent = self._socket.send(waiting[:CHUNK]) if waiting else 0
-        except (BlockingIOError, ssl.SSLWantWriteError):
-            return waiting, True
+            return waiting[self.send(waiting) :], True
         except (BrokenPipeError, ConnectionResetError):
             return waiting, False
-        return waiting[sent:], True
 
-    def _frames(self, data: bytes, output: Output) -> bool:
+    def send(self, data: memoryview) -> int:
+        """Send some of `data`, and say how much: nothing where there is no room for it.
+
+        Raises:
+            OSError: the connection is gone.
+        """
+        try:
+            return self._socket.send(data[:CHUNK]) if data else 0
+        except (BlockingIOError, ssl.SSLWantWriteError):
+            return 0
+
+    def frames(self, data: bytes, output: Output) -> bool:
         """Take the frames apart (they may begin and end anywhere in `data`); False once the output is full."""
         view = memoryview(data)
         while view:
