@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
+from typing import Any, Protocol
 
 from docker import APIClient
 
@@ -90,6 +90,14 @@ class Output:
             if self.on_stdout is not None:
                 self.on_stdout(kept)
         return len(data) <= room
+
+
+class Taker(Protocol):
+    """Whoever is told what a command says."""
+
+    def take(self, stream: int, data: bytes) -> bool:
+        """A piece of what it wrote to `stream` (1 or 2); False to stop."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -282,7 +290,7 @@ class Stream:
         return bytes(buffered.peek()) if buffered is not None else b""
 
     def read(self) -> bytes | None:
-        """Some bytes, b"" at the end, None where there is nothing to read after all."""
+        """Some bytes (of frames), b"" at the end, None where there is nothing to read after all."""
         try:
             data = self._socket.recv(CHUNK)
             while isinstance(self._socket, ssl.SSLSocket) and (pending := self._socket.pending()):
@@ -319,7 +327,7 @@ class Stream:
         except (BlockingIOError, ssl.SSLWantWriteError):
             return 0
 
-    def frames(self, data: bytes, output: Output) -> bool:
+    def frames(self, data: bytes, output: Taker) -> bool:
         """Take the frames apart (they may begin and end anywhere in `data`); False once the output is full."""
         view = memoryview(data)
         while view:
