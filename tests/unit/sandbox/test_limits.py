@@ -45,6 +45,7 @@ def test_seccomp_profile_is_text_and_denies_by_default() -> None:
     assert {"read", "execve", "clone"} <= allowed
     assert not {"ptrace", "bpf", "io_uring_setup", "keyctl", "userfaultfd", "mount", "unshare"} & allowed
     assert profile == seccomp()
+    assert {len(each["subArchitectures"]) for each in rules["archMap"]} == {0}
 
 
 @pytest.mark.parametrize(("call", "argument"), [("mknod", 1), ("mknodat", 2)])
