@@ -93,8 +93,9 @@ def seccomp() -> str:
     """The seccomp profile as JSON text, which the engine's API takes (a path is the client's business).
 
     No ptrace, keyrings, bpf, userfaultfd or io_uring; mknod makes FIFOs and nothing else; sockets of AF_UNIX, INET,
-    INET6 and NETLINK only. Calls of the machine's own architecture alone: 32-bit programs do not run. That closes a part of
-    the kernel, and runc makes the filter anew for each command, which takes five times as long for three architectures.
+    INET6 and NETLINK only. Calls of the machine's own architecture alone: 32-bit programs do not run. That closes a
+    part of the kernel; and the filter is made anew for each command, which takes five times as long for three
+    architectures.
     Derived from moby/profiles (Apache-2.0): see NOTICE.
     """
     text = files("sandbox").joinpath("seccomp.json").read_text(encoding="utf-8")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 import sandbox.docker
-from sandbox.api import WORKSPACE, Limits
+from sandbox.api import WORKSPACE, Limits, SandboxLostError
 from sandbox.docker import DockerSandbox
 from sandbox.exec import Ended, Ending
 
@@ -29,3 +30,17 @@ def test_the_engine_follows_no_link_of_the_jobs(cwd: str, told: str, monkeypatch
     assert where == told
     assert argv[-2:] == ["ls", "-l"]
     assert (cwd in argv) == (told != cwd)
+
+
+def test_a_command_that_fails_without_its_door_is_tried_again_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    code = 1
+    monkeypatch.setattr(sandbox.docker, "run", lambda *_, **more: Ended(Ending.EXITED, code, more["output"], 0.0))
+    monkeypatch.setattr(DockerSandbox, "_ran_out_of_memory", lambda _: False)
+    relay = Mock(broken=None)
+    box = DockerSandbox(Mock(), container="c", name="c", uid=20_001, limits=Limits(), relay=relay)
+    assert box.exec(["codex"], timeout=1).exit_code == 1
+    relay.broken = "it ended"
+    with pytest.raises(SandboxLostError, match="to the gateway broke: it ended"):
+        box.exec(["codex"], timeout=1)
+    code = 0
+    assert box.exec(["codex"], timeout=1).exit_code == 0
