@@ -166,8 +166,10 @@ class Peer:
     def seconds(self, image: str) -> float:
         """The five commands, with the container's start and end."""
         argv = [self.python, "-c", PEERS[self.name], image, *COMMANDS]
-        said = subprocess.run(argv, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True).stdout
-        return float(said.split()[-1])  # both greet at first
+        done = subprocess.run(argv, check=False, capture_output=True, text=True)
+        if done.returncode != 0:
+            sys.exit(f"{self.name} {self.version} failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+        return float(done.stdout.split()[-1])  # both greet at first
 
 
 class Bench:

@@ -7,6 +7,7 @@ half closed, as the stream of a command needs it.
 
 from __future__ import annotations
 
+import atexit
 import secrets
 import select
 import subprocess
@@ -78,6 +79,7 @@ class Tunnel:
         except BaseException:
             self._stack.close()
             raise
+        atexit.register(self.close)
 
     @property
     def address(self) -> str:
@@ -120,6 +122,7 @@ class Tunnel:
         """End it and remove the socket; safe to call twice."""
         self._end()
         self._stack.close()
+        atexit.unregister(self.close)
 
     def _is_up(self, process: subprocess.Popen[bytes]) -> bool:
         if process.stdout is None:
