@@ -49,6 +49,8 @@ log = logging.getLogger(__name__)
 
 ENGINE_SECONDS = 120
 IMAGE_SECONDS = 1800
+LOCAL = "http+docker://"
+"""How docker-py calls an engine on a unix socket."""
 NOTICE_SECONDS = 5.0
 NOT_ENDED = "its processes could not be ended otherwise"
 MIB = 1 << 20
@@ -59,6 +61,9 @@ FIXED = frozenset({"/", WORKSPACE})
 
 # The engine resolves a command's directory while it still holds descriptors of the host's (CVE-2024-21626); a symbolic
 # link that the job left there must not be followed by anybody but the job.
+FED = 'n="$1"; shift; head -c "$n" | "$@"'
+"""A command that is told the end of its stdin by its length."""
+
 THERE = 'cd -- "$1" || exit 126; shift; exec "$@"'
 
 
@@ -112,6 +117,10 @@ class DockerSandbox:
         self._alive()
         if cwd not in FIXED:
             argv, cwd = ["/bin/sh", "-c", THERE, "sh", cwd, *argv], "/"
+        # What is between us and an engine on TCP may not carry a connection of which one half is closed.
+        counted = stdin is not None and not self._api.base_url.startswith(LOCAL)
+        if stdin is not None and counted:
+            argv = ["/bin/sh", "-c", FED, "sh", str(len(stdin)), *argv]
         output = Output(cap=self._limits.output_mb * MIB if output_limit is None else output_limit, on_stdout=on_stdout)
         try:
             ended = run(
@@ -124,6 +133,7 @@ class DockerSandbox:
                 timeout=timeout,
                 output=output,
                 stdin=None if stdin is None else [stdin],
+                knows_the_end=counted,
             )
         except SandboxError:
             raise

@@ -121,8 +121,12 @@ def run(
     timeout: float,
     output: Output,
     stdin: Iterable[bytes] | None = None,
+    knows_the_end: bool = False,
 ) -> Ended:
     """Run `argv` and listen until it ends, `timeout` seconds are over or `output` is full.
+
+    A command that `knows_the_end` of its stdin is not told it. To tell it, our half of the connection is closed, and
+    not everything that may be between us and an engine on TCP carries on with the other half.
 
     A command that has not ended is left running: `sweep` is the caller's next call.
 
@@ -131,7 +135,9 @@ def run(
     """
     begun = time.monotonic()
     what = f"running {argv[0]!r} in container {container[:12]}"
-    exec_id, stream = start(api, container, argv, user=user, env=env, cwd=cwd, stdin=stdin is not None)
+    exec_id, stream = start(
+        api, container, argv, user=user, env=env, cwd=cwd, stdin=stdin is not None, knows_the_end=knows_the_end
+    )
     try:
         ending = stream.pump(output, iter(stdin) if stdin is not None else None, begun + timeout, what)
     finally:
@@ -149,8 +155,9 @@ def start(
     env: Mapping[str, str],
     cwd: str,
     stdin: bool,
+    knows_the_end: bool = False,
 ) -> tuple[str, Stream]:
-    """Start `argv` and nothing more: the exec's id, and the stream to it, which is the caller's to close.
+    """Start `argv` and nothing more (see `run`): the exec's id, and the stream to it, which is the caller's to close.
 
     Raises:
         SandboxError: the engine or the container failed.
@@ -158,7 +165,7 @@ def start(
     with engine_failures(f"running {argv[0]!r} in container {container[:12]}"):
         created = api.exec_create(container, list(argv), user=user, environment=dict(env), workdir=cwd, stdin=stdin)
         exec_id: str = created["Id"]
-        return exec_id, Stream(api.exec_start(exec_id, socket=True))
+        return exec_id, Stream(api.exec_start(exec_id, socket=True), knows_the_end=knows_the_end)
 
 
 def sweep(api: APIClient, container: str, *, user: str) -> None:
@@ -186,7 +193,8 @@ def run_alone(
     """Kill every process of the job, then run a shell script of ours as the only one of its user.
 
     So nobody is there who could stop it, feed it or change what it looks at. Only what comes with the image is run, in
-    an environment that is empty but for the container's own. With `on_stdout`, stdout is told there and not kept.
+    an environment that is empty but for the container's own. It has to know how long its `stdin` is. With `on_stdout`,
+    stdout is told there and not kept.
 
     Raises:
         JobWonError: the job could not be ended.
@@ -204,6 +212,7 @@ def run_alone(
             timeout=timeout,
             output=output,
             stdin=None if stdin is None else [stdin],
+            knows_the_end=True,
         )
         if ended.ending is Ending.FLOOD:
             return ended
@@ -234,8 +243,9 @@ def _exit_code(api: APIClient, exec_id: str, what: str) -> int:
 class Stream:
     """The hijacked connection of one exec: stdin goes in raw, stdout and stderr come back in frames."""
 
-    def __init__(self, io: Any) -> None:
+    def __init__(self, io: Any, *, knows_the_end: bool = False) -> None:
         self._io = io
+        self._knows_the_end = knows_the_end
         self._socket: socket.socket = getattr(io, "_sock", io)
         self._header = bytearray()
         self._kind = 0
@@ -306,9 +316,10 @@ class Stream:
         if not waiting:
             chunk = next(stdin, None)
             if chunk is None:
-                with suppress(OSError):
-                    # The plain one: an SSLSocket's own shutdown would end the reading side with it.
-                    socket.socket.shutdown(self._socket, socket.SHUT_WR)
+                if not self._knows_the_end:
+                    with suppress(OSError):
+                        # The plain one: an SSLSocket's own shutdown would end the reading side with it.
+                        socket.socket.shutdown(self._socket, socket.SHUT_WR)
                 return waiting, False
             waiting = memoryview(chunk)
         try:

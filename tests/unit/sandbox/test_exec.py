@@ -110,6 +110,27 @@ def test_stdin_and_output_flow_at_once(pair: tuple[Stream, socket.socket]) -> No
     thread.join()
 
 
+def test_a_command_that_knows_the_end_of_its_stdin_is_not_told() -> None:
+    ours, theirs = socket.socketpair()
+    stream = Stream(ours, knows_the_end=True)
+
+    def peer() -> None:
+        theirs.settimeout(20)
+        assert theirs.recv(2, socket.MSG_WAITALL) == b"in"
+        theirs.settimeout(0.1)
+        with pytest.raises(TimeoutError):
+            theirs.recv(1)
+        theirs.sendall(frame(1, b"out"))
+        theirs.close()
+
+    thread = talk(peer)
+    output = Output(cap=10)
+    assert stream.pump(output, iter([b"in"]), soon(), "it") is Ending.EXITED
+    assert bytes(output.stdout) == b"out"
+    thread.join()
+    stream.close()
+
+
 def test_a_command_may_stop_reading_its_stdin(pair: tuple[Stream, socket.socket]) -> None:
     stream, peer = pair
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from typing import Any
 from unittest.mock import Mock
 
@@ -44,3 +45,23 @@ def test_a_command_that_fails_without_its_door_is_tried_again_elsewhere(monkeypa
         box.exec(["codex"], timeout=1)
     code = 0
     assert box.exec(["codex"], timeout=1).exit_code == 0
+
+
+@pytest.mark.parametrize(("engine", "counted"), [("http+docker://localhost", False), ("http://far:2375", True)])
+def test_over_tcp_a_command_is_told_the_end_of_its_input_by_its_length(
+    engine: str, counted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[list[str]] = []
+
+    def run(_api: Any, _container: str, argv: Any, **more: Any) -> Ended:
+        asked.append(list(argv))
+        assert more["knows_the_end"] == counted
+        return Ended(Ending.EXITED, 0, more["output"], 0.0)
+
+    monkeypatch.setattr(sandbox.docker, "run", run)
+    box = DockerSandbox(Mock(base_url=engine), container="c", name="c", uid=20_001, limits=Limits())
+    box.exec(["sh", "-c", "cat; exit 3"], timeout=1, stdin=b"four")
+    [argv] = asked
+    # With more bytes on the way, none of which is its own.
+    done = subprocess.run(argv, input=b"four" + b"more" * counted, capture_output=True, check=False)
+    assert (done.returncode, done.stdout) == (3, b"four")
