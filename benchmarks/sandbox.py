@@ -90,7 +90,7 @@ print(time.perf_counter() - start)
 """
 PEERS = {"mini-swe-agent": MINI, "swe-rex": REX}
 VERSION = "import importlib.metadata, sys; print(importlib.metadata.version(sys.argv[1]))"
-REX_SERVER = """
+REX_SERVER = """set -e
 python3 -m venv /opt/swe-rex
 /opt/swe-rex/bin/pip install --quiet 'swe-rex=={version}'
 ln -s /opt/swe-rex/bin/swerex-remote /usr/local/bin/swerex-remote
