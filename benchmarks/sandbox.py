@@ -1,15 +1,18 @@
 """How quick the sandbox is, as ratios against a floor that is measured beside it, in one run.
 
-    python benchmarks/sandbox.py [--rounds 7] [--json] [--peer PYTHON]
+    python benchmarks/sandbox.py [--rounds 7] [--json] [--only NAME] [--peer PYTHON]...
 
 Machines differ and drift; a ratio of two things that took turns does not. Every line is a median.
 
-    start      container up, a base of 1,500 files in, first command answered   against  docker run --rm IMAGE true
-    tree out   a small change of 5,000 files, with the agent's own .git         against  the whole workspace as a tar
-    commands   five commands in one container, with its start and its end       against  docker run + 5 docker exec
-    peer       the same five commands                                           against  mini-swe-agent's environment
+    start            container up, 1,500 files in, first command answered    against  docker run --rm IMAGE true
+    tree out         a small change of 5,000 files and an agent's own .git  against  the whole workspace as a tar
+    commands         five commands, with the container's start and end      against  docker run + 5 docker exec
+    mini-swe-agent   the same five commands                                 against  its DockerEnvironment
+    swe-rex          the same five commands                                 against  its DockerDeployment
 
-PYTHON is one of an environment of its own where mini-swe-agent is installed: nothing of it is a dependency of ours.
+PYTHON is one of an environment of its own where mini-swe-agent or swe-rex is installed: nothing of them is a dependency
+of ours. SWE-ReX talks to a server in the container, which it would install at each start: so it gets an image of ours
+in which the same version is there already, made before the clock runs.
 """
 
 from __future__ import annotations
@@ -27,6 +30,8 @@ import tarfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 # Python looks for modules beside the script first, and there `sandbox` is this very file: for us, and for the other
@@ -38,10 +43,14 @@ if __name__ == "sandbox":
     importlib.import_module(__name__)
 
 from sandbox.api import Limits, Sandbox, Spec
+from sandbox.build import build_container
+from sandbox.cleanup import image_labels
 from sandbox.docker import DockerSandboxes
 
 LIMITS = Limits(memory_mb=1024, workspace_mb=256, tmp_mb=64)
-GOALS = {"start": 1.3, "tree out": 0.5, "commands": 1.0, "peer": 1.0}
+GOALS = {"start": 1.3, "tree out": 0.5, "commands": 1.0}
+AHEAD = 1.0
+"""What is below it is quicker than a peer."""
 COMMANDS = (
     "ls -la",
     "cat f0000/m0001.py",
@@ -51,7 +60,9 @@ COMMANDS = (
 )
 
 GIT = "git init -q . && git add -A && git -c user.name=a -c user.email=a@localhost commit -q -m base"
-PEER = """
+# Each is timed from its first call to its last, after its own imports. A peer's commands run in /tmp, where the files
+# of the first ones are not; so do ours, then, in an empty workspace.
+MINI = """
 import sys, time
 from minisweagent.environments.docker import DockerEnvironment
 image, *commands = sys.argv[1:]
@@ -61,6 +72,28 @@ for command in commands:
     there.execute({"command": command})
 there.cleanup()
 print(time.perf_counter() - start)
+"""
+REX = """
+import asyncio, sys, time
+from swerex.deployment.docker import DockerDeployment
+from swerex.runtime.abstract import Command
+image, *commands = sys.argv[1:]
+async def work():
+    there = DockerDeployment(image=image, pull="never")
+    await there.start()
+    for command in commands:
+        await there.runtime.execute(Command(command=["bash", "-lc", command], cwd="/tmp", timeout=30))
+    await there.stop()
+start = time.perf_counter()
+asyncio.run(work())
+print(time.perf_counter() - start)
+"""
+PEERS = {"mini-swe-agent": MINI, "swe-rex": REX}
+VERSION = "import importlib.metadata, sys; print(importlib.metadata.version(sys.argv[1]))"
+REX_SERVER = """set -e
+python3 -m venv /opt/swe-rex
+/opt/swe-rex/bin/pip install --quiet 'swe-rex=={version}'
+ln -s /opt/swe-rex/bin/swerex-remote /usr/local/bin/swerex-remote
 """
 
 Files = dict[bytes, bytes]
@@ -98,10 +131,50 @@ def docker(*words: str) -> str:
     return subprocess.run(["docker", *words], check=True, capture_output=True, text=True).stdout.strip()
 
 
+@dataclass(frozen=True)
+class Peer:
+    """Somebody else's sandbox, in the environment of `python`."""
+
+    name: str
+    version: str
+    python: str
+
+    @classmethod
+    def of(cls, python: str) -> Peer:
+        """The one that is installed there."""
+        for name in PEERS:
+            said = subprocess.run([python, "-c", VERSION, name], check=False, capture_output=True, text=True)
+            if said.returncode == 0:
+                return cls(name=name, version=said.stdout.strip(), python=python)
+        sys.exit(f"{python} has none of {', '.join(PEERS)}")
+
+    @contextmanager
+    def image(self, base: str, sandboxes: DockerSandboxes) -> Iterator[str]:
+        """The image that it can work with at once."""
+        if self.name != "swe-rex":
+            yield base
+            return
+        api = sandboxes.client.api
+        with build_container(api, base, owner=f"bench-{secrets.token_hex(4)}", labels={}) as builder:
+            builder.run(REX_SERVER.format(version=self.version), timeout=300, progress=lambda _: None, cwd="/")
+            made = builder.commit("automend-bench-swe-rex", secrets.token_hex(4), labels=image_labels("benchmark"))
+        try:
+            yield made
+        finally:
+            api.remove_image(made, force=True)
+
+    def seconds(self, image: str) -> float:
+        """The five commands, with the container's start and end."""
+        argv = [self.python, "-c", PEERS[self.name], image, *COMMANDS]
+        done = subprocess.run(argv, check=False, capture_output=True, text=True)
+        if done.returncode != 0:
+            sys.exit(f"{self.name} {self.version} failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
+        return float(done.stdout.split()[-1])  # both greet at first
+
+
 class Bench:
-    def __init__(self, sandboxes: DockerSandboxes, image: str, peer: str | None) -> None:
+    def __init__(self, sandboxes: DockerSandboxes, image: str) -> None:
         self.sandboxes = sandboxes
-        self.python = peer
         self.image = image
         self.small = packed(files(1500))
 
@@ -143,18 +216,17 @@ class Bench:
                 assert 0 < sent < 100_000
         return ours, floor
 
-    def peer(self, rounds: int) -> tuple[list[float], list[float]]:
+    def peer(self, peer: Peer, rounds: int) -> tuple[list[float], list[float]]:
         def sealed() -> None:
             with self.box() as box:
                 for command in COMMANDS:
-                    box.exec(["bash", "-lc", command], timeout=60)
+                    box.exec(["bash", "-lc", command], timeout=30)
 
         ours, floor = [], []
-        for _ in range(rounds):
-            argv = [str(self.python), "-c", PEER, self.image, *COMMANDS]
-            said = subprocess.run(argv, check=True, capture_output=True, text=True).stdout
-            floor.append(float(said.split()[-1]))  # it greets at first
-            ours.append(timed(sealed))
+        with peer.image(self.image, self.sandboxes) as image:
+            for _ in range(rounds):
+                floor.append(peer.seconds(image))
+                ours.append(timed(sealed))
         return ours, floor
 
     def commands(self, rounds: int) -> tuple[list[float], list[float]]:
@@ -189,21 +261,29 @@ def main() -> None:
     words = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     words.add_argument("--rounds", type=int, default=7)
     words.add_argument("--json", action="store_true")
-    words.add_argument("--peer", metavar="PYTHON", help="Python of an environment with mini-swe-agent.")
+    words.add_argument("--only", metavar="NAME", help="One of the measures: start, tree out, commands, a peer's name.")
+    words.add_argument(
+        "--peer", metavar="PYTHON", action="append", default=[], help=f"Python with one of {', '.join(PEERS)}; repeat."
+    )
     given = words.parse_args()
     sandboxes = DockerSandboxes(owner=f"bench-{secrets.token_hex(4)}")
-    bench = Bench(sandboxes, sandboxes.base(progress=print), given.peer)
-    answers = {}
+    bench = Bench(sandboxes, sandboxes.base(progress=lambda line: print(line, file=sys.stderr)))
+    measures = {"start": bench.start, "tree out": bench.tree_out, "commands": bench.commands}
+    peers = [Peer.of(python) for python in given.peer]
+    measures |= {peer.name: partial(bench.peer, peer) for peer in peers}
+    versions = {peer.name: peer.version for peer in peers}
+    answers: dict[str, dict[str, float | str]] = {}
     try:
-        measures = {"start": bench.start, "tree out": bench.tree_out, "commands": bench.commands}
-        for name, measure in (measures | ({"peer": bench.peer} if given.peer else {})).items():
-            ours, floor = (statistics.median(found) for found in measure(given.rounds))
-            answers[name] = {"seconds": ours, "floor": floor, "ratio": ours / floor, "goal": GOALS[name]}
+        for name in [given.only] if given.only else list(measures):
+            ours, floor = (statistics.median(found) for found in measures[name](given.rounds))
+            ratio, goal = ours / floor, GOALS.get(name, AHEAD)
+            answers[name] = {"seconds": ours, "floor": floor, "ratio": ratio, "goal": goal}
+            if name in versions:
+                answers[name]["version"] = versions[name]
             if not given.json:
-                held = "ok" if ours / floor <= GOALS[name] else "over"
-                print(
-                    f"{name:10} {ours:.3f} s / {floor:.3f} s = {ours / floor:.2f} (≤ {GOALS[name]}) {held}", flush=True
-                )
+                held = "ok" if ratio <= goal else "over"
+                called = " ".join(filter(None, [name, versions.get(name)]))
+                print(f"{called:21} {ours:.3f} s / {floor:.3f} s = {ratio:.2f} (≤ {goal}) {held}", flush=True)
     finally:
         sandboxes.reap()
         sandboxes.disconnect()

@@ -44,6 +44,7 @@ from sandbox.stock import Keeping
 
 _FOLLOW_SECONDS = 0.15
 _LONGEST_CONTEXT = 200_000
+_MACHINE_ID = Path("/etc/machine-id")
 
 
 @dataclass(frozen=True)
@@ -418,8 +419,15 @@ def keeping(host: Host) -> Keeping:
 
 
 def owner_name(home: Path) -> str:
-    """Whose containers: this AUTOMEND_HOME's, so that two installations on one engine leave each other alone."""
-    return hashlib.sha256(str(home.resolve()).encode()).hexdigest()[:12]
+    """Whose containers: this AUTOMEND_HOME's on this host, so that installations on one engine leave each other alone.
+
+    In a container, which seldom has an id of its own, the place alone tells.
+    """
+    try:
+        host = _MACHINE_ID.read_text(encoding="ascii").strip()
+    except (OSError, UnicodeError):
+        host = ""
+    return hashlib.sha256(f"{host}{home.resolve()}".encode()).hexdigest()[:12]
 
 
 def _place(text: str, host: Host) -> Place:

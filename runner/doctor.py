@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -89,7 +90,8 @@ def _git() -> list[Symptom]:
 
 def _docker(app: App) -> list[Symptom]:
     version = app.sandboxes.client.version()
-    found = [Symptom("docker", "ok", f"engine {version['Version']}")]
+    where = os.environ.get("DOCKER_HOST")
+    found = [Symptom("docker", "ok", f"engine {version['Version']}" + (f" at {where}" if where else ""))]
     name = app.host.base_image or debian.image_name()
     built = image_id(app.sandboxes.client.api, name)
     if built is None:
@@ -99,8 +101,17 @@ def _docker(app: App) -> list[Symptom]:
             )
         )
     else:
-        found.append(Symptom("base image", "ok", name))
+        found += [Symptom("base image", "ok", name), _gateway(app, built)]
     return found
+
+
+def _gateway(app: App, image: str) -> Symptom:
+    """How agents' containers reach the gateway, whose socket is a file of this host."""
+    if app.sandboxes.sees(app.host.home, image=image):
+        return Symptom("gateway", "ok", "the engine sees this host's files: the gateway's socket is mounted")
+    return Symptom(
+        "gateway", "ok", f"the engine does not see {app.host.home}: the gateway is relayed over its connection"
+    )
 
 
 def _agents(app: App) -> list[Symptom]:

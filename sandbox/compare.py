@@ -26,7 +26,7 @@ IN_MEMORY = 32 << 20
 CHUNK = 1 << 18
 LONGEST_LENGTH = 20
 
-START = 'exec python3 -I -S -B -c "$1" "$2" "$3"'
+START = 'exec python3 -I -S -B -c "$1" "$2" "$3" "$4"'
 TOO_LARGE = 65
 """How the script ends where the files are larger than the limit."""
 
@@ -50,7 +50,7 @@ def get_changes(
             api,
             container,
             START,
-            [script, WORKSPACE, str(limit)],
+            [script, WORKSPACE, str(limit), str(len(asked))],
             user=user,
             timeout=COMPARE_SECONDS,
             cap=limit,

@@ -97,10 +97,10 @@ def packed(out: IO[bytes], rest: list[tuple[bytes, os.stat_result]]) -> None:
 
 
 def main() -> None:
-    """The known files on stdin, what changed on stdout."""
+    """The known files on stdin, so many bytes; what changed on stdout."""
     os.chdir(sys.argv[1])
     known = {}
-    for record in sys.stdin.buffer.read().split(b"\0")[:-1]:
+    for record in sys.stdin.buffer.read(int(sys.argv[3])).split(b"\0")[:-1]:
         mode, oid, path = record.split(b" ", 2)
         known[path] = (b"100755" if mode == b"100755" else b"120000" if mode == b"120000" else b"100644", oid)
     folders: set[bytes] = set()

@@ -236,6 +236,17 @@ def _loopback(setting: Setting) -> None:
         _need(result.stdout == b"b'hi'\n", result)
 
 
+CALL_32 = """
+import ctypes, mmap, platform
+if platform.machine() == "x86_64":
+    page = mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
+    page.write(bytes.fromhex("b814000000cd80c3"))  # getpid, by int 0x80
+    ctypes.CFUNCTYPE(ctypes.c_int)(ctypes.addressof(ctypes.c_char.from_buffer(page)))()
+    print("answered")
+"""
+"""The kernel's other way in, where calls have other numbers."""
+
+
 def _system_calls(setting: Setting) -> None:
     script = """
 import ctypes, errno, os, socket
@@ -254,6 +265,8 @@ print(call("unshare", 0x10000000), call("ptrace", 0, 0, 0, 0), call("mount", b"n
     with setting.box() as box:
         result = _python(box, script)
         _need(result.stdout.split() == [b"EPERM"] * 5, result)
+        other = _python(box, CALL_32)
+        _need(other.stdout == b"", "a 64-bit program can make 32-bit system calls")
 
 
 def _read_only(setting: Setting) -> None:
@@ -503,7 +516,9 @@ PROMISES: tuple[Promise, ...] = (
     Promise("powerless", "the job is a user of its own without any capability or way to gain one", _powerless),
     Promise("no_network", "there is no network and no socket of the host", _no_network),
     Promise("loopback", "the job can talk to itself on 127.0.0.1", _loopback),
-    Promise("system_calls", "namespaces, tracing, mounts, io_uring and AF_VSOCK are refused", _system_calls),
+    Promise(
+        "system_calls", "namespaces, tracing, mounts, io_uring, AF_VSOCK and 32-bit calls are refused", _system_calls
+    ),
     Promise("read_only", "only workspace, home and /tmp can be written to, and run from", _read_only),
     Promise("door", "the gateway's socket can be used, and not replaced", _door),
     Promise("memory", "too much memory ends the command, is told as such, and the sandbox lives on", _memory),

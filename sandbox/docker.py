@@ -8,26 +8,24 @@ with DockerSandboxes(owner="…").open(Spec(image="…")) as box:
 from __future__ import annotations
 
 import logging
-import os
 import secrets
-import socket
 import threading
 import time
 from collections.abc import Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import docker
 import docker.errors
 from docker import APIClient, DockerClient
+from docker.models.containers import Container
 
 from sandbox import cleanup, compare, image, stock, tools, workspace
 from sandbox.again import going_on
 from sandbox.api import (
     WORKSPACE,
     Changes,
-    EngineGoneError,
     Environment,
     EnvironmentRecipe,
     ExecResult,
@@ -38,18 +36,21 @@ from sandbox.api import (
     Spec,
     ToolsRecipe,
 )
-from sandbox.door import let_in
-from sandbox.errors import START_ENGINE, engine_failures
+from sandbox.connection import Connections
+from sandbox.door import NOT_SEEN, let_in, sees
+from sandbox.errors import engine_failures
 from sandbox.exec import KILLED, Ending, JobWonError, Output, run, sweep
 from sandbox.limits import JOB_UIDS, command_env, create_options
 from sandbox.lock import sweep_locks
+from sandbox.relay import DoorRelay
 from sandbox.stock import Keeping, StockedImage
 
 log = logging.getLogger(__name__)
 
-DEFAULT_HOST = "unix:///var/run/docker.sock"
 ENGINE_SECONDS = 120
 IMAGE_SECONDS = 1800
+LOCAL = "http+docker://"
+"""How docker-py calls an engine on a unix socket."""
 NOTICE_SECONDS = 5.0
 NOT_ENDED = "its processes could not be ended otherwise"
 MIB = 1 << 20
@@ -60,6 +61,9 @@ FIXED = frozenset({"/", WORKSPACE})
 
 # The engine resolves a command's directory while it still holds descriptors of the host's (CVE-2024-21626); a symbolic
 # link that the job left there must not be followed by anybody but the job.
+FED = 'n="$1"; shift; head -c "$n" | "$@"'
+"""A command that is told the end of its stdin by its length."""
+
 THERE = 'cd -- "$1" || exit 126; shift; exec "$@"'
 
 
@@ -72,15 +76,19 @@ class DockerSandbox:
         name: of the container and its workspace volume.
         uid: of the job.
         limits: as in the `Spec`.
+        relay: what leads to the gateway, where its socket could not be mounted.
     """
 
-    def __init__(self, api: APIClient, *, container: str, name: str, uid: int, limits: Limits) -> None:
+    def __init__(
+        self, api: APIClient, *, container: str, name: str, uid: int, limits: Limits, relay: DoorRelay | None = None
+    ) -> None:
         self._api = api
         self._id = container
         self._name = name
         self._uid = uid
         self._user = f"{uid}:{uid}"
         self._limits = limits
+        self._relay = relay
         self._last_oom = 0
         self._dead = ""
 
@@ -109,6 +117,10 @@ class DockerSandbox:
         self._alive()
         if cwd not in FIXED:
             argv, cwd = ["/bin/sh", "-c", THERE, "sh", cwd, *argv], "/"
+        # What is between us and an engine on TCP may not carry a connection of which one half is closed.
+        counted = stdin is not None and not self._api.base_url.startswith(LOCAL)
+        if stdin is not None and counted:
+            argv = ["/bin/sh", "-c", FED, "sh", str(len(stdin)), *argv]
         output = Output(cap=self._limits.output_mb * MIB if output_limit is None else output_limit, on_stdout=on_stdout)
         try:
             ended = run(
@@ -121,6 +133,7 @@ class DockerSandbox:
                 timeout=timeout,
                 output=output,
                 stdin=None if stdin is None else [stdin],
+                knows_the_end=counted,
             )
         except SandboxError:
             raise
@@ -134,6 +147,8 @@ class DockerSandbox:
                 self._kill_job()
         elif ended.exit_code == KILLED:
             self._not_the_container()
+        if ended.exit_code != 0 and self._relay is not None and self._relay.broken is not None:
+            raise SandboxLostError(f"the way from container {self._name} to the gateway broke: {self._relay.broken}")
         return ExecResult(
             exit_code=ended.exit_code,
             stdout=bytes(output.stdout),
@@ -188,6 +203,8 @@ class DockerSandbox:
     def close(self) -> None:
         """See `sandbox.api.Sandbox.close`."""
         self._dead = self._dead or "it is closed"
+        if self._relay is not None:
+            self._relay.close()
         try:
             cleanup.remove_container(self._api, self._name)
         finally:
@@ -286,7 +303,7 @@ class DockerSandboxes:
         self._runtime = runtime
         self._notes = notes
         self._keeping = keeping
-        self._connected: dict[int, DockerClient] = {}
+        self._connections = Connections()
         self._lock = threading.Lock()
         self._uids: set[int] = set()
         self._owed: set[str] = set()
@@ -298,26 +315,11 @@ class DockerSandboxes:
         Raises:
             SandboxError: no engine answers.
         """
-        return self._client(ENGINE_SECONDS)
+        return self._connections.client(ENGINE_SECONDS)
 
     def disconnect(self) -> None:
         """Close the connections to the engine; they are made anew when needed."""
-        with self._lock:
-            while self._connected:
-                self._connected.popitem()[1].close()
-
-    def _client(self, seconds: int) -> DockerClient:
-        """A connection that waits so long for an answer."""
-        with self._lock:
-            if seconds not in self._connected:
-                try:
-                    _knock(os.environ.get("DOCKER_HOST") or DEFAULT_HOST)
-                    self._connected[seconds] = docker.from_env(timeout=seconds)
-                except (docker.errors.DockerException, OSError) as e:
-                    # One that never answered is not gone, and nobody should wait for it.
-                    kind = EngineGoneError if self._connected else SandboxError
-                    raise kind(f"no Docker engine answers ({e})", remedy=START_ENGINE) from e
-            return self._connected[seconds]
+        self._connections.close()
 
     @contextmanager
     def open(self, spec: Spec) -> Iterator[Sandbox]:
@@ -327,16 +329,19 @@ class DockerSandboxes:
         name = cleanup.name_for("automend", spec.labels)
         labels = cleanup.labels_for(self._owner, cleanup.SANDBOX, spec.labels)
         with self._job_uid() as uid:
-            options = create_options(spec, name=name, uid=uid, labels=labels, runtime=self._runtime)
+            options = partial(create_options, spec, name=name, uid=uid, labels=labels, runtime=self._runtime)
             box = DockerSandbox(api, container=name, name=name, uid=uid, limits=spec.limits)
             try:
-                if spec.door is not None:
-                    let_in(api, spec.door, uid)
                 with engine_failures(f"starting a container from {spec.image}"):
-                    container = self.client.containers.create(**options)
+                    container, relayed = self._created(options)
                     _no_other_volumes(container.attrs, name)
+                    if spec.door is not None and not relayed:
+                        let_in(api, spec.door, uid)
                     api.start(str(container.id))
-                box = DockerSandbox(api, container=str(container.id), name=name, uid=uid, limits=spec.limits)
+                relay = DoorRelay(api, str(container.id), spec.door) if spec.door is not None and relayed else None
+                box = DockerSandbox(
+                    api, container=str(container.id), name=name, uid=uid, limits=spec.limits, relay=relay
+                )
             except BaseException:
                 self._owed.add(name)  # where the answer was lost, the engine may be making it still
                 with suppress(SandboxError):
@@ -350,6 +355,25 @@ class DockerSandboxes:
                 except SandboxError:
                     self._owed.add(name)
                     raise
+
+    def _created(self, options: Callable[..., dict[str, Any]]) -> tuple[Container, bool]:
+        """A container, and whether its door has to be relayed because the engine does not see our files."""
+        try:
+            return self.client.containers.create(**options()), False
+        except docker.errors.APIError as e:
+            if NOT_SEEN not in str(e.explanation):
+                raise
+        return self.client.containers.create(**options(relayed=True)), True
+
+    def sees(self, place: Path, *, image: str) -> bool:
+        """Whether the engine sees this host's files in the folder `place`; any image of its own is asked by.
+
+        Where it does not, the gateway's socket is not mounted but relayed.
+
+        Raises:
+            SandboxError: the engine failed, or nothing can be written in the folder.
+        """
+        return sees(self.client.api, place, image=image, owner=self._owner)
 
     def settle(self) -> None:
         """See `sandbox.api.Sandboxes.settle`."""
@@ -366,7 +390,7 @@ class DockerSandboxes:
 
         def work() -> Environment:
             return image.environment(
-                self._client(IMAGE_SECONDS).api,
+                self._connections.client(IMAGE_SECONDS).api,
                 recipe,
                 base=self.base(progress=progress),
                 labels=labels,
@@ -404,7 +428,7 @@ class DockerSandboxes:
             SandboxError: the engine failed.
         """
         return stock.prune(
-            self._client(IMAGE_SECONDS).api,
+            self._connections.client(IMAGE_SECONDS).api,
             image.REPOSITORY,
             notes=self._notes,
             keeping=keeping,
@@ -419,12 +443,14 @@ class DockerSandboxes:
         Raises:
             SandboxError: it is not there and cannot be made here; the remedy says what to do.
         """
-        return image.base(self._client(IMAGE_SECONDS).api, self._base_image, owner=self._owner, progress=progress)
+        return image.base(
+            self._connections.client(IMAGE_SECONDS).api, self._base_image, owner=self._owner, progress=progress
+        )
 
     def tools(self, recipe: ToolsRecipe, *, progress: Callable[[str], None]) -> str:
         """See `sandbox.api.Sandboxes.tools`."""
         return tools.volume(
-            self._client(IMAGE_SECONDS).api,
+            self._connections.client(IMAGE_SECONDS).api,
             recipe,
             image=lambda: self.base(progress=progress),
             owner=self._owner,
@@ -452,14 +478,6 @@ class DockerSandboxes:
         finally:
             with self._lock:
                 self._uids.discard(uid)
-
-
-def _knock(host: str) -> None:
-    """Raise `OSError` where nobody listens; docker-py would leave a socket open on the way to the same answer."""
-    if host.startswith("unix://"):
-        with socket.socket(socket.AF_UNIX) as door:
-            door.settimeout(ENGINE_SECONDS)
-            door.connect(host.removeprefix("unix://"))
 
 
 def _no_other_volumes(attrs: Mapping[str, Any], name: str) -> None:

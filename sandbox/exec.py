@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
+from typing import Any, Protocol
 
 from docker import APIClient
 
@@ -24,6 +24,8 @@ CHUNK = 1 << 16
 HEADER = 8
 STDERR = 2
 SETTLE_SECONDS = 10.0
+LOOK_SECONDS = 0.001
+LOOK_SECONDS_AT_MOST = 0.02
 SWEEP_SECONDS = 20.0
 SWEEPS = 5
 
@@ -90,6 +92,14 @@ class Output:
         return len(data) <= room
 
 
+class Taker(Protocol):
+    """Whoever is told what a command says."""
+
+    def take(self, stream: int, data: bytes) -> bool:
+        """A piece of what it wrote to `stream` (1 or 2); False to stop."""
+        ...
+
+
 @dataclass(frozen=True)
 class Ended:
     """How a command came to its end. `exit_code` is None where it was still running when we stopped listening."""
@@ -111,29 +121,51 @@ def run(
     timeout: float,
     output: Output,
     stdin: Iterable[bytes] | None = None,
+    knows_the_end: bool = False,
 ) -> Ended:
     """Run `argv` and listen until it ends, `timeout` seconds are over or `output` is full.
+
+    A command that `knows_the_end` of its stdin is not told it. To tell it, our half of the connection is closed, and
+    not everything that may be between us and an engine on TCP carries on with the other half.
 
     A command that has not ended is left running: `sweep` is the caller's next call.
 
     Raises:
         SandboxError: the engine or the container failed.
     """
-    start = time.monotonic()
+    begun = time.monotonic()
     what = f"running {argv[0]!r} in container {container[:12]}"
-    with engine_failures(what):
-        created = api.exec_create(
-            container, list(argv), user=user, environment=dict(env), workdir=cwd, stdin=stdin is not None
-        )
-        exec_id: str = created["Id"]
-        io: Any = api.exec_start(exec_id, socket=True)
-    stream = _Stream(io)
+    exec_id, stream = start(
+        api, container, argv, user=user, env=env, cwd=cwd, stdin=stdin is not None, knows_the_end=knows_the_end
+    )
     try:
-        ending = stream.pump(output, iter(stdin) if stdin is not None else None, start + timeout, what)
+        ending = stream.pump(output, iter(stdin) if stdin is not None else None, begun + timeout, what)
     finally:
         stream.close()
     code = _exit_code(api, exec_id, what) if ending is Ending.EXITED else None
-    return Ended(ending=ending, exit_code=code, output=output, seconds=time.monotonic() - start)
+    return Ended(ending=ending, exit_code=code, output=output, seconds=time.monotonic() - begun)
+
+
+def start(
+    api: APIClient,
+    container: str,
+    argv: Sequence[str],
+    *,
+    user: str,
+    env: Mapping[str, str],
+    cwd: str,
+    stdin: bool,
+    knows_the_end: bool = False,
+) -> tuple[str, Stream]:
+    """Start `argv` and nothing more (see `run`): the exec's id, and the stream to it, which is the caller's to close.
+
+    Raises:
+        SandboxError: the engine or the container failed.
+    """
+    with engine_failures(f"running {argv[0]!r} in container {container[:12]}"):
+        created = api.exec_create(container, list(argv), user=user, environment=dict(env), workdir=cwd, stdin=stdin)
+        exec_id: str = created["Id"]
+        return exec_id, Stream(api.exec_start(exec_id, socket=True), knows_the_end=knows_the_end)
 
 
 def sweep(api: APIClient, container: str, *, user: str) -> None:
@@ -161,7 +193,8 @@ def run_alone(
     """Kill every process of the job, then run a shell script of ours as the only one of its user.
 
     So nobody is there who could stop it, feed it or change what it looks at. Only what comes with the image is run, in
-    an environment that is empty but for the container's own. With `on_stdout`, stdout is told there and not kept.
+    an environment that is empty but for the container's own. It has to know how long its `stdin` is. With `on_stdout`,
+    stdout is told there and not kept.
 
     Raises:
         JobWonError: the job could not be ended.
@@ -179,6 +212,7 @@ def run_alone(
             timeout=timeout,
             output=output,
             stdin=None if stdin is None else [stdin],
+            knows_the_end=True,
         )
         if ended.ending is Ending.FLOOD:
             return ended
@@ -193,6 +227,7 @@ def run_alone(
 
 def _exit_code(api: APIClient, exec_id: str, what: str) -> int:
     deadline = time.monotonic() + SETTLE_SECONDS
+    pause = LOOK_SECONDS
     while True:
         with engine_failures(what):
             state = api.exec_inspect(exec_id)
@@ -201,14 +236,16 @@ def _exit_code(api: APIClient, exec_id: str, what: str) -> int:
             return int(code)
         if time.monotonic() > deadline:
             raise SandboxError(f"{what}: the connection ended but the command did not")
-        time.sleep(0.02)  # the engine tells the end of the stream a moment before the exit code
+        time.sleep(pause)  # the engine tells the end of the stream a moment before the exit code
+        pause = min(2 * pause, LOOK_SECONDS_AT_MOST)
 
 
-class _Stream:
+class Stream:
     """The hijacked connection of one exec: stdin goes in raw, stdout and stderr come back in frames."""
 
-    def __init__(self, io: Any) -> None:
+    def __init__(self, io: Any, *, knows_the_end: bool = False) -> None:
         self._io = io
+        self._knows_the_end = knows_the_end
         self._socket: socket.socket = getattr(io, "_sock", io)
         self._header = bytearray()
         self._kind = 0
@@ -222,8 +259,8 @@ class _Stream:
         with selectors.DefaultSelector() as selector:
             both = selectors.EVENT_READ | selectors.EVENT_WRITE
             selector.register(self._socket, selectors.EVENT_READ if stdin is None else both)
-            early = self._read_ahead()
-            if early and not self._frames(early, output):
+            early = self.read_ahead()
+            if early and not self.frames(early, output):
                 return Ending.FLOOD
             while True:
                 left = deadline - time.monotonic()
@@ -237,25 +274,33 @@ class _Stream:
                             selector.modify(self._socket, selectors.EVENT_READ)
                     if events & selectors.EVENT_READ:
                         with engine_failures(what):
-                            data = self._read()
+                            data = self.read()
                         if data == b"":
                             return Ending.EXITED
-                        if data is not None and not self._frames(data, output):
+                        if data is not None and not self.frames(data, output):
                             return Ending.FLOOD
 
     def close(self) -> None:
         """Hang up, so that a flooding command does not block the engine on our unread bytes."""
-        with suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
+        self.hang_up()
         (self._io if self._response is None else self._response).close()
 
-    def _read_ahead(self) -> bytes:
-        # The HTTP client may have read the first output together with the response's headers.
+    def fileno(self) -> int:
+        """What a selector waits for."""
+        return self._socket.fileno()
+
+    def hang_up(self) -> None:
+        """End the connection for whoever reads it, in whatever thread."""
+        with suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+
+    def read_ahead(self) -> bytes:
+        """What the HTTP client read beyond the response's headers; it comes before all else."""
         buffered = getattr(getattr(getattr(self._response, "raw", None), "_fp", None), "fp", None)
         return bytes(buffered.peek()) if buffered is not None else b""
 
-    def _read(self) -> bytes | None:
-        """Some bytes, b"" at the end, None where there is nothing to read after all."""
+    def read(self) -> bytes | None:
+        """Some bytes (of frames), b"" at the end, None where there is nothing to read after all."""
         try:
             data = self._socket.recv(CHUNK)
             while isinstance(self._socket, ssl.SSLSocket) and (pending := self._socket.pending()):
@@ -271,20 +316,29 @@ class _Stream:
         if not waiting:
             chunk = next(stdin, None)
             if chunk is None:
-                with suppress(OSError):
-                    # The plain one: an SSLSocket's own shutdown would end the reading side with it.
-                    socket.socket.shutdown(self._socket, socket.SHUT_WR)
+                if not self._knows_the_end:
+                    with suppress(OSError):
+                        # The plain one: an SSLSocket's own shutdown would end the reading side with it.
+                        socket.socket.shutdown(self._socket, socket.SHUT_WR)
                 return waiting, False
             waiting = memoryview(chunk)
         try:
-            sent = self._socket.send(waiting[:CHUNK]) if waiting else 0
-        except (BlockingIOError, ssl.SSLWantWriteError):
-            return waiting, True
+            return waiting[self.send(waiting) :], True
         except (BrokenPipeError, ConnectionResetError):
             return waiting, False
-        return waiting[sent:], True
 
-    def _frames(self, data: bytes, output: Output) -> bool:
+    def send(self, data: memoryview) -> int:
+        """Send some of `data`, and say how much: nothing where there is no room for it.
+
+        Raises:
+            OSError: the connection is gone.
+        """
+        try:
+            return self._socket.send(data[:CHUNK]) if data else 0
+        except (BlockingIOError, ssl.SSLWantWriteError):
+            return 0
+
+    def frames(self, data: bytes, output: Taker) -> bool:
         """Take the frames apart (they may begin and end anywhere in `data`); False once the output is full."""
         view = memoryview(data)
         while view:

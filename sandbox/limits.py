@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from pathlib import PurePosixPath
 from typing import Any
 
 from docker.types import DriverConfig, LogConfig, Mount, Ulimit
@@ -32,6 +33,9 @@ OFFLINE = {"UV_OFFLINE": "1", "UV_NO_SYNC": "1", "UV_PROJECT_ENVIRONMENT": ENVIR
 
 JOB_UIDS = range(20_000, 60_000)
 """Below 65,536, so that an engine with user namespaces can map them; above the uids that images use."""
+
+RELAY_UID = 19_999
+"""Of our process that is the gateway's door where its socket cannot be mounted (`sandbox.relay`): no job's."""
 
 KEEPER = ("sleep", "infinity")
 """The container's first process: it holds the workspace volume, which is lost with the last container."""
@@ -89,7 +93,9 @@ def seccomp() -> str:
     """The seccomp profile as JSON text, which the engine's API takes (a path is the client's business).
 
     No ptrace, keyrings, bpf, userfaultfd or io_uring; mknod makes FIFOs and nothing else; sockets of AF_UNIX, INET,
-    INET6 and NETLINK only.
+    INET6 and NETLINK only. Calls of the machine's own architecture alone: 32-bit programs do not run. That closes a
+    part of the kernel; and the filter is made anew for each command, which takes five times as long for three
+    architectures.
     Derived from moby/profiles (Apache-2.0): see NOTICE.
     """
     text = files("sandbox").joinpath("seccomp.json").read_text(encoding="utf-8")
@@ -102,7 +108,7 @@ def command_env(env: Mapping[str, str] | None = None) -> dict[str, str]:
 
 
 def create_options(
-    spec: Spec, *, name: str, uid: int, labels: Mapping[str, str], runtime: str | None = None
+    spec: Spec, *, name: str, uid: int, labels: Mapping[str, str], runtime: str | None = None, relayed: bool = False
 ) -> dict[str, Any]:
     """Keyword arguments of docker-py's `containers.create` for a sealed container called `name`.
 
@@ -112,6 +118,7 @@ def create_options(
         uid: of the job, owner of workspace and home.
         labels: on both.
         runtime: an OCI runtime that the engine knows, or None for its default.
+        relayed: the door is not mounted, but made in the container by `sandbox.relay`.
 
     Raises:
         SandboxError: the limits contradict each other.
@@ -158,6 +165,14 @@ def create_options(
     }
     if runtime is not None:
         options["runtime"] = runtime
+    if spec.door is not None:
+        if relayed:
+            options["tmpfs"][str(PurePosixPath(DOOR).parent)] = (
+                f"rw,nosuid,nodev,noexec,size=4k,nr_inodes=16,uid={RELAY_UID},gid={RELAY_UID},mode=0755"
+            )
+        else:
+            # The file, not its directory: what can be swapped in the directory could be swapped by the job.
+            options["mounts"].append(Mount(DOOR, str(spec.door), type="bind", read_only=True))
     return options
 
 
@@ -194,9 +209,6 @@ def _mounts(spec: Spec, disks: MemoryDisks, *, name: str, uid: int, labels: Mapp
     mounts = [
         Mount(WORKSPACE, name, type="volume", no_copy=True, labels=dict(labels), driver_config=workspace),
     ]
-    if spec.door is not None:
-        # The file, not its directory: what can be swapped in the directory could be swapped by the job.
-        mounts.append(Mount(DOOR, str(spec.door), type="bind", read_only=True))
     if spec.tools is not None:
         mounts.append(Mount(TOOLS, spec.tools, type="volume", read_only=True, no_copy=True))
     return mounts

@@ -66,7 +66,7 @@ def place(tmp_path: Path) -> Path:
 def inside(where: Path, known: Known, limit: int = 1 << 20) -> bytes:
     asked = b"".join(b"%b %b %b\0" % (mode.encode(), sha.encode(), path) for path, (mode, sha) in known.items())
     script = Path(inside_file.__file__).read_text(encoding="utf-8")
-    argv = [sys.executable, "-I", "-S", "-B", "-c", script, str(where), str(limit)]
+    argv = [sys.executable, "-I", "-S", "-B", "-c", script, str(where), str(limit), str(len(asked))]
     return subprocess.run(argv, input=asked, capture_output=True, check=True).stdout
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from sandbox.exec import Ended, Ending, JobWonError, Output, _Stream, run_alone
+from sandbox.exec import Ended, Ending, JobWonError, Output, Stream, run_alone
 
 
 def frame(stream: int, data: bytes) -> bytes:
@@ -18,9 +18,9 @@ def frame(stream: int, data: bytes) -> bytes:
 
 
 @pytest.fixture
-def pair() -> Iterator[tuple[_Stream, socket.socket]]:
+def pair() -> Iterator[tuple[Stream, socket.socket]]:
     ours, theirs = socket.socketpair()
-    stream = _Stream(ours)
+    stream = Stream(ours)
     yield stream, theirs
     stream.close()
     theirs.close()
@@ -36,7 +36,7 @@ def soon() -> float:
     return time.monotonic() + 20
 
 
-def test_frames_may_be_cut_anywhere(pair: tuple[_Stream, socket.socket]) -> None:
+def test_frames_may_be_cut_anywhere(pair: tuple[Stream, socket.socket]) -> None:
     stream, peer = pair
     sent = frame(1, b"out") + frame(2, b"err") + frame(1, b"") + frame(1, b" more")
 
@@ -52,7 +52,7 @@ def test_frames_may_be_cut_anywhere(pair: tuple[_Stream, socket.socket]) -> None
     thread.join()
 
 
-def test_cap_counts_both_streams_and_cuts_exactly(pair: tuple[_Stream, socket.socket]) -> None:
+def test_cap_counts_both_streams_and_cuts_exactly(pair: tuple[Stream, socket.socket]) -> None:
     stream, peer = pair
     heard: list[bytes] = []
     peer.sendall(frame(2, b"12345") + frame(1, b"67890x"))
@@ -61,21 +61,21 @@ def test_cap_counts_both_streams_and_cuts_exactly(pair: tuple[_Stream, socket.so
     assert (bytes(output.stdout), bytes(output.stderr), heard) == (b"67890", b"12345", [b"67890"])
 
 
-def test_output_of_exactly_the_cap_is_no_flood(pair: tuple[_Stream, socket.socket]) -> None:
+def test_output_of_exactly_the_cap_is_no_flood(pair: tuple[Stream, socket.socket]) -> None:
     stream, peer = pair
     peer.sendall(frame(1, b"1234567890"))
     peer.close()
     assert stream.pump(Output(cap=10), None, soon(), "it") is Ending.EXITED
 
 
-def test_deadline_holds_while_nothing_comes(pair: tuple[_Stream, socket.socket]) -> None:
+def test_deadline_holds_while_nothing_comes(pair: tuple[Stream, socket.socket]) -> None:
     stream, _ = pair
     start = time.monotonic()
     assert stream.pump(Output(cap=10), None, start + 0.05, "it") is Ending.DEADLINE
     assert time.monotonic() - start < 5
 
 
-def test_deadline_holds_while_output_trickles(pair: tuple[_Stream, socket.socket]) -> None:
+def test_deadline_holds_while_output_trickles(pair: tuple[Stream, socket.socket]) -> None:
     stream, peer = pair
     stop = threading.Event()
 
@@ -92,7 +92,7 @@ def test_deadline_holds_while_output_trickles(pair: tuple[_Stream, socket.socket
     thread.join()
 
 
-def test_stdin_and_output_flow_at_once(pair: tuple[_Stream, socket.socket]) -> None:
+def test_stdin_and_output_flow_at_once(pair: tuple[Stream, socket.socket]) -> None:
     """Both directions larger than any socket buffer: one that waits for the other would hang."""
     stream, peer = pair
     block = b"x" * 100_000
@@ -110,7 +110,28 @@ def test_stdin_and_output_flow_at_once(pair: tuple[_Stream, socket.socket]) -> N
     thread.join()
 
 
-def test_a_command_may_stop_reading_its_stdin(pair: tuple[_Stream, socket.socket]) -> None:
+def test_a_command_that_knows_the_end_of_its_stdin_is_not_told() -> None:
+    ours, theirs = socket.socketpair()
+    stream = Stream(ours, knows_the_end=True)
+
+    def peer() -> None:
+        theirs.settimeout(20)
+        assert theirs.recv(2, socket.MSG_WAITALL) == b"in"
+        theirs.settimeout(0.1)
+        with pytest.raises(TimeoutError):
+            theirs.recv(1)
+        theirs.sendall(frame(1, b"out"))
+        theirs.close()
+
+    thread = talk(peer)
+    output = Output(cap=10)
+    assert stream.pump(output, iter([b"in"]), soon(), "it") is Ending.EXITED
+    assert bytes(output.stdout) == b"out"
+    thread.join()
+    stream.close()
+
+
+def test_a_command_may_stop_reading_its_stdin(pair: tuple[Stream, socket.socket]) -> None:
     stream, peer = pair
 
     def deaf() -> None:
@@ -124,7 +145,7 @@ def test_a_command_may_stop_reading_its_stdin(pair: tuple[_Stream, socket.socket
     thread.join()
 
 
-def test_what_the_listener_raises_is_passed_on(pair: tuple[_Stream, socket.socket]) -> None:
+def test_what_the_listener_raises_is_passed_on(pair: tuple[Stream, socket.socket]) -> None:
     stream, peer = pair
     peer.sendall(frame(1, b"x"))
 

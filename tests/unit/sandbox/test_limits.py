@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sandbox.api import DOOR, TOOLS, WORKSPACE, Limits, SandboxError, Spec
-from sandbox.limits import HOME, JOB_UIDS, PATH, command_env, create_options, memory_disks, seccomp
+from sandbox.limits import HOME, JOB_UIDS, PATH, RELAY_UID, command_env, create_options, memory_disks, seccomp
 
 
 def options(spec: Spec | None = None, **more: Any) -> dict[str, Any]:
@@ -45,6 +45,7 @@ def test_seccomp_profile_is_text_and_denies_by_default() -> None:
     assert {"read", "execve", "clone"} <= allowed
     assert not {"ptrace", "bpf", "io_uring_setup", "keyctl", "userfaultfd", "mount", "unshare"} & allowed
     assert profile == seccomp()
+    assert {len(each["subArchitectures"]) for each in rules["archMap"]} == {0}
 
 
 @pytest.mark.parametrize(("call", "argument"), [("mknod", 1), ("mknodat", 2)])
@@ -96,6 +97,16 @@ def test_door_is_a_file_and_tools_are_read_only() -> None:
         "/host/run/gateway.sock", "bind", True,
     )  # fmt: skip
     assert (made[TOOLS]["Source"], made[TOOLS]["Type"], made[TOOLS]["ReadOnly"]) == ("tools-1", "volume", True)
+
+
+def test_a_door_that_is_relayed_is_no_mount_but_a_folder_that_is_not_the_jobs() -> None:
+    plain, relayed = options(), options(Spec(image="base", door=Path("/host/run/gateway.sock")), relayed=True)
+    assert relayed["mounts"] == plain["mounts"]
+    folder = relayed["tmpfs"].pop("/run/automend")
+    assert relayed == plain  # nothing else is different
+    assert f"uid={RELAY_UID}," in folder
+    assert "mode=0755" in folder
+    assert RELAY_UID not in JOB_UIDS
 
 
 def test_runtime_is_named_only_where_there_is_one() -> None:
