@@ -241,5 +241,5 @@ class Transcript:
             return
         try:
             self._reading.take(event)
-        except (KeyError, TypeError, AttributeError, ValueError) as e:
+        except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as e:
             log.info("an event that is not like the others: %s (%r)", line[:200], e)

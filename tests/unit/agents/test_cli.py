@@ -119,7 +119,8 @@ def test_lines_are_found_however_they_are_cut(tmp_path: Path, size: int) -> None
 @pytest.mark.parametrize(
     "line",
     [b'{"type": "item.completed"}', b'{"type": "item.completed", "item": 3}', b"{", b"{" * 100_000, b"\xff{", b"{}",
-     b'{"type": "turn.failed", "error": "text"}', b'{"type": ["x"]}'],
+     b'{"type": "turn.failed", "error": "text"}', b'{"type": ["x"]}',
+     b'{"type": "turn.failed", "error": {"message": "' + b"[" * 100_000 + b'"}}'],
 )  # fmt: skip
 def test_odd_lines_are_passed_over(tmp_path: Path, line: bytes) -> None:
     reading = CodexReading()
