@@ -66,11 +66,16 @@ class Listening:
         self._finish = finish
         self.ended: Future[None] = Future()
         """Done when nothing of it is left."""
-        threading.Thread(target=self._run, name=_THREAD, daemon=True).start()
+        self._thread = threading.Thread(target=self._run, name=_THREAD, daemon=True)
+        self._thread.start()
 
     def stop(self) -> None:
         """Take no more connections and drop those that are; does not wait for the end."""
         self._server.should_exit = True
+
+    def join(self, seconds: float) -> None:
+        """Wait for the end, so long at most."""
+        self._thread.join(seconds)
 
     def _run(self) -> None:
         try:

@@ -12,7 +12,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import Future, wait
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -59,7 +59,7 @@ class Gateway:
         self._lock = threading.Lock()
         self._folder: Path | None = None
         self._held = -1
-        self._doors: set[Future[None]] = set()
+        self._doors: set[Listening] = set()
         self._breakers: dict[str, Breaker] = {}
 
     def provider(self, dialect: Dialect, *, base_url: str, key: str) -> Upstream:
@@ -128,8 +128,8 @@ class Gateway:
             listener.close()
             path.unlink(missing_ok=True)
             raise
-        self._doors.add(listening.ended)
-        listening.ended.add_done_callback(self._gone)
+        self._doors.add(listening)
+        listening.ended.add_done_callback(lambda ended: self._gone(listening, ended))
         try:
             yield door
         finally:
@@ -138,7 +138,7 @@ class Gateway:
             # The server takes a moment to let go. Nobody has to wait for that but `close`, unless somebody is being
             # answered still: what that takes is to be counted.
             if door.busy:
-                wait([listening.ended], timeout=_STOP_SECONDS)
+                listening.join(_STOP_SECONDS)
 
     def clear(self, *, dry_run: bool) -> list[str]:
         """Remove the sockets of processes that are gone; the paths of their folders."""
@@ -148,7 +148,8 @@ class Gateway:
         """Wait for the doors to let go, and remove the sockets' folder; safe to call twice."""
         with self._lock:
             folder, self._folder = self._folder, None
-        wait(list(self._doors), timeout=_STOP_SECONDS)
+        for listening in list(self._doors):
+            listening.join(_STOP_SECONDS)
         if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)
             os.close(self._held)
@@ -159,9 +160,9 @@ class Gateway:
                 return None
             return self._breakers.setdefault(upstream.name, Breaker(upstream.name, time.monotonic))
 
-    def _gone(self, door: Future[None]) -> None:
+    def _gone(self, door: Listening, ended: Future[None]) -> None:
         self._doors.discard(door)
-        if not door.cancelled() and (error := door.exception()) is not None:
+        if (error := ended.exception()) is not None:
             log.error("a door of the gateway failed", exc_info=error)
 
     def _start(self) -> Path:
