@@ -14,6 +14,7 @@ if TYPE_CHECKING:  # not worth its time in every container
 
 CHUNK = 1 << 20
 TOO_LARGE = 65
+DEEPEST = 300
 KINDS = {stat.S_IFREG: tarfile.REGTYPE, stat.S_IFLNK: tarfile.SYMTYPE, stat.S_IFDIR: tarfile.DIRTYPE}
 
 
@@ -49,7 +50,8 @@ def looked(
                     continue  # the agent's own repository is nothing to anybody
                 info = entry.stat(follow_symlinks=False)
                 if stat.S_ISDIR(info.st_mode):
-                    waiting.append(path + b"/")
+                    # Nobody takes what is deeper than any project, and it may be too deep to be walked at all.
+                    waiting += [path + b"/"] if path in folders or path.count(b"/") < DEEPEST else []
                     if path not in folders:
                         rest.append((path, info))
                     continue

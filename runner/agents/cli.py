@@ -141,9 +141,9 @@ class CliAgent:
             agent=self.name,
             model=self.model,
             outcome=outcome,
-            detail=detail[:_LONGEST_DETAIL],
+            detail=storable(detail)[:_LONGEST_DETAIL],
             exit_code=result.exit_code,
-            message=message[:_LONGEST_MESSAGE],
+            message=storable(message)[:_LONGEST_MESSAGE],
             tool_calls=reading.tool_calls,
             usage=door.usage(),
             seconds=round(result.seconds, 3),
@@ -173,6 +173,11 @@ def judge(result: ExecResult, closed: tuple[str, str] | None, reading: Reading, 
         return Outcome.DONE, ""
     said = reading.error or _last_line(result.stderr) or "no reason given"
     return Outcome.CRASHED, f"exit code {result.exit_code}: {said}"
+
+
+def storable(text: str) -> str:
+    """A text out of JSON, in which there may be what neither UTF-8 nor every database takes: half characters, NUL."""
+    return text.encode("utf-8", "replace").decode("utf-8").replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
 def clean(transcript: Path, tripwire: Tripwire) -> None:
@@ -241,5 +246,5 @@ class Transcript:
             return
         try:
             self._reading.take(event)
-        except (KeyError, TypeError, AttributeError, ValueError) as e:
+        except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as e:
             log.info("an event that is not like the others: %s (%r)", line[:200], e)

@@ -97,5 +97,5 @@ def _words(message: object) -> str:
     text = str(message)
     try:
         return str(json.loads(text)["error"]["message"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return text

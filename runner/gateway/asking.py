@@ -11,15 +11,19 @@ import asyncio
 import json
 import logging
 import random
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from runner.gateway.breaker import Breaker
+from runner.gateway.dialect import Meter, Speech, names_of, table
 from runner.gateway.exchange import Exchange, Question, RefusedError
 from runner.gateway.ledger import Ledger
 from runner.gateway.record import redact
+from runner.gateway.sse import Events, EventTooLongError
 from runner.ports import Answer, Upstream
 
 log = logging.getLogger(__name__)
@@ -27,15 +31,25 @@ log = logging.getLogger(__name__)
 LARGEST_WHOLE_ANSWER = 16 * 1024 * 1024
 OK, BAD = 200, 400
 
-_OVERLOADED = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 520, 522, 524, 529})
+_OVERLOADED = frozenset({408, 409, 425, 429})
 _HOPELESS = frozenset({401, 402, 403, 404})
+_FIRST_REQUEST_ERROR, _FIRST_SERVER_ERROR = 400, 500
+_ERROR_SECONDS = 30.0
+_LONGEST_BEGINNING = 64 * 1024
 _WRONG_KEY, _UNPAID, _TOO_MANY = 401, 402, 429
 # What providers call it when there is no money left: the error's `code` or `type`, never its message, into which an
 # agent could write. The one exception has no code of its own, and begins so.
 _UNPAID_CODES = frozenset({
     "insufficient_quota", "billing_error", "billing_not_active", "billing_hard_limit_reached", "quota_exceeded",
+    "usage_limit_reached",
 })  # fmt: skip
-_UNPAID_WORDS = "Your credit balance is too low"
+_UNPAID_WORDS = ("Your credit balance is too low", "You have reached your specified API usage limits")
+# What they call a trouble that passes, in an answer that began as a good one.
+_TOO_MANY_CODES = frozenset({"rate_limit_error", "rate_limit_exceeded", "slow_down"})
+_PASSING_CODES = _TOO_MANY_CODES | {
+    "overloaded_error", "api_error", "timeout_error", "server_error", "server_is_overloaded", "internal_server_error",
+    "internal_error", "service_unavailable",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -74,6 +88,10 @@ class Begun:
 class CutError(Exception):
     """The answer broke off before anything of it was passed on."""
 
+    def __init__(self, failed: _Try | str) -> None:
+        super().__init__(str(failed))
+        self.failed = _Try(failed) if isinstance(failed, str) else failed
+
 
 @dataclass
 class _Try:
@@ -102,7 +120,7 @@ class Asker:
         self._breaker = breaker
         self._patience = patience
 
-    async def ask(self, question: Question, exchange: Exchange, stack: AsyncExitStack) -> Begun:
+    async def ask(self, speech: Speech, question: Question, exchange: Exchange, stack: AsyncExitStack) -> Begun:
         """An answer that is worth passing on; `stack` holds its connection.
 
         Raises:
@@ -112,12 +130,13 @@ class Asker:
         while True:
             self._look_at_breaker()
             exchange.tries += 1
-            begun = await self._once(question, exchange, stack)
+            begun = await self._once(speech, question, exchange, stack)
             if isinstance(begun, Begun):
                 return begun
             wait = max(self._pause(exchange.tries), min(begun.wait, self._patience.longest_wait))
             may_wait = begun.counted and waited + wait <= self._patience.counted
-            last = begun.hopeless or (exchange.tries >= self._patience.tries and not may_wait)
+            in_vain = begun.counted and begun.wait > self._patience.counted - waited
+            last = begun.hopeless or in_vain or (exchange.tries >= self._patience.tries and not may_wait)
             if self._ledger.seconds_left() <= (0 if last else wait):
                 raise RefusedError(BAD, f"automend: {self._ledger.out_of_time()}", note=begun.why)
             if last:
@@ -168,7 +187,9 @@ class Asker:
             shut = self._ledger.shut("provider_down", said)
             raise RefusedError(BAD, f"automend: {shut}", note=shut)
 
-    async def _once(self, question: Question, exchange: Exchange, stack: AsyncExitStack) -> Begun | _Try:
+    async def _once(
+        self, speech: Speech, question: Question, exchange: Exchange, stack: AsyncExitStack
+    ) -> Begun | _Try:
         secrets = self._upstream.secrets
         exchange.answer.clear()  # of an earlier try
         attempt = await stack.enter_async_context(AsyncExitStack())
@@ -178,58 +199,60 @@ class Asker:
                 answer = await attempt.enter_async_context(asked)
             exchange.status = answer.status
             if answer.status == OK:
-                return await self._begin(answer)
+                return await self._begin(speech, answer, exchange.patience)
             data = await self._error_of(answer)
             exchange.keep(data)
             failed = _judge(answer, data.decode("utf-8", "replace"))
             if failed is None:  # the provider does not like this very request (too long, say)
                 return Begun(answer.status, data)
-            failed.why = redact(failed.why, secrets)
         except CutError as e:
-            failed = _Try(str(e))
+            failed = e.failed
         except TimeoutError:
             failed = _Try(f"no answer within {exchange.patience:.0f} s")
         except OSError as e:
             failed = _Try(redact(f"unreachable: {e}", secrets))
         await attempt.aclose()
+        failed.why = redact(failed.why, secrets)
         return failed
 
-    async def _begin(self, answer: Answer) -> Begun:
-        """The first piece of a stream, or all of an answer that comes in one.
+    async def _begin(self, speech: Speech, answer: Answer, patience: float) -> Begun:
+        """The beginning of a stream, or all of an answer that comes in one.
 
         Raises:
-            CutError: it broke off.
+            CutError: it broke off, or says itself that it failed.
             TimeoutError: it took too long.
             OSError: the connection broke.
         """
         pieces = self.timed(answer)
         if "text/event-stream" in answer.headers.get("content-type", ""):
             try:
-                async for first in pieces:
-                    if first:
-                        return Begun(answer.status, first, pieces)
+                return Begun(answer.status, await _first(speech, pieces), pieces)
             except OSError as e:  # a timeout is one, too
-                raise CutError(f"a stream that broke off at once ({redact(str(e), self._upstream.secrets)})") from e
-            raise CutError("a stream without anything in it")
+                raise CutError(f"a stream that broke off at once ({e})") from e
         data = bytearray()
-        async for piece in pieces:
-            data += piece
-            if len(data) > LARGEST_WHOLE_ANSWER:
-                raise CutError(f"more than {LARGEST_WHOLE_ANSWER} bytes in one piece")
+        async with asyncio.timeout(min(patience, self._ledger.seconds_left())):
+            async for piece in pieces:
+                data += piece
+                if len(data) > LARGEST_WHOLE_ANSWER:
+                    raise CutError(f"more than {LARGEST_WHOLE_ANSWER} bytes in one piece")
         try:
-            json.loads(data)
+            value = json.loads(data)
         except (ValueError, RecursionError) as e:
             raise CutError(f"{len(data)} bytes that are no whole answer") from e
+        error = table(table(value).get("error"))
+        if error and (failed := _passing(names_of(error), str(error.get("message")))) is not None:
+            raise CutError(failed)
         return Begun(answer.status, bytes(data))
 
     async def _error_of(self, answer: Answer) -> bytes:
         """The body of an error, as much of it as comes."""
         data = bytearray()
         try:
-            async for piece in self.timed(answer):
-                data += piece
-                if len(data) > LARGEST_WHOLE_ANSWER:
-                    break
+            async with asyncio.timeout(_ERROR_SECONDS):
+                async for piece in self.timed(answer):
+                    data += piece
+                    if len(data) > LARGEST_WHOLE_ANSWER:
+                        break
         except OSError as e:
             log.debug("the body of an error broke off: %s", e)
         return bytes(data)
@@ -250,21 +273,61 @@ class Asker:
         return min(wait * random.uniform(0.8, 1.2), self._patience.longest_wait)  # noqa: S311 - no secret
 
 
+async def _first(speech: Speech, pieces: AsyncIterator[bytes]) -> bytes:
+    """The bytes up to the end of a stream's first event, or of whatever else it begins with.
+
+    Raises:
+        CutError: there is nothing, or the provider says that it failed, and that this passes.
+        OSError: the connection broke, or stalled.
+    """
+    begun, events, meter = bytearray(), Events(), Meter()
+    try:
+        async for piece in pieces:
+            begun += piece
+            for event in events.feed(piece):
+                speech.read(event, meter)
+            if meter.failure is not None:
+                if (failed := _passing(meter.failure_names, meter.failure)) is not None:
+                    raise CutError(failed)
+                return bytes(begun)
+            seen = begun[-len(piece) - 3 :]
+            if b"\n\n" in seen or b"\r\n\r\n" in seen or len(begun) > _LONGEST_BEGINNING:
+                return bytes(begun)
+    except EventTooLongError as e:
+        raise CutError(f"a stream with {e}") from e
+    if not begun:
+        raise CutError("a stream without anything in it")
+    return bytes(begun)
+
+
+def _passing(names: frozenset[str], message: str) -> _Try | None:
+    """What a failure means that the provider told in an answer; None where the CLI is to hear it."""
+    unpaid = bool(names & _UNPAID_CODES) or message.startswith(_UNPAID_WORDS)
+    if not unpaid and not names & _PASSING_CODES:
+        return None
+    said = " ".join(f"{' '.join(sorted(names))} {message}".split())[:300]
+    return _Try(said, counted=bool(names & _TOO_MANY_CODES), hopeless=unpaid, unpaid=unpaid)
+
+
 def _judge(answer: Answer, text: str) -> _Try | None:
     """What an error of the provider means; None where it is about this very request, and the CLI's to know."""
     error = _error(text)
-    names = {str(error.get("code")), str(error.get("type"))}
     unpaid = (
-        answer.status == _UNPAID or bool(names & _UNPAID_CODES) or str(error.get("message")).startswith(_UNPAID_WORDS)
+        answer.status == _UNPAID
+        or bool(names_of(error) & _UNPAID_CODES)
+        or str(error.get("message")).startswith(_UNPAID_WORDS)
     )
-    if not unpaid and answer.status not in _OVERLOADED | _HOPELESS:
+    overloaded = answer.status in _OVERLOADED or answer.status >= _FIRST_SERVER_ERROR
+    # Neither an answer nor an error: a redirection, for instance, which the key must not follow.
+    strange = answer.status < _FIRST_REQUEST_ERROR
+    if not (unpaid or overloaded or strange or answer.status in _HOPELESS):
         return None
     said = " ".join(f"{error.get('code') or error.get('type') or ''} {error.get('message') or ''}".split()) or text
     return _Try(
         f"HTTP {answer.status} {' '.join(said.split())[:300]}".strip(),
         wait=_retry_after(answer),
         counted=answer.status == _TOO_MANY,
-        hopeless=unpaid or answer.status in _HOPELESS,
+        hopeless=unpaid or strange or answer.status in _HOPELESS,
         unpaid=unpaid or answer.status == _WRONG_KEY,
     )
 
@@ -279,7 +342,13 @@ def _error(text: str) -> dict[str, Any]:
 
 
 def _retry_after(answer: Answer) -> float:
+    """Seconds, in which the provider writes it or by a date."""
+    said = answer.headers.get("retry-after", "0")
     try:
-        return max(0.0, float(answer.headers.get("retry-after", "0")))
+        return max(0.0, float(said))
     except ValueError:
+        pass
+    try:
+        return max(0.0, parsedate_to_datetime(said).timestamp() - time.time())
+    except (ValueError, TypeError, OverflowError):
         return 0.0

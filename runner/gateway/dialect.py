@@ -11,6 +11,7 @@ EXCHANGE_FIELDS = ("models", "fallbacks", "route", "provider", "plugins", "trans
 REMOVED = "[removed by the gateway: content that the provider would have fetched from elsewhere]"
 
 _BYTES_PER_TOKEN = 4
+_MOST_TOKENS = 10**9
 
 
 @dataclass
@@ -38,7 +39,7 @@ class Meter:
         """The provider broke off with this error object."""
         self.ended = True
         self.failure = str(error.get("message") or otherwise)
-        self.failure_names = frozenset(str(error[name]) for name in ("code", "type") if error.get(name))
+        self.failure_names = names_of(error)
 
     def guess(self, *, request: int, answer: int) -> None:
         """Fill in what the provider did not say; it does so at the end of a stream, and some servers never do.
@@ -59,6 +60,10 @@ class Speech(Protocol):
 
     def headers(self, key: str) -> dict[str, str]:
         """The provider's authentication."""
+        ...
+
+    def passes(self, name: str, value: str) -> str:
+        """What of a client's header goes to the provider; nothing is an empty text."""
         ...
 
     def clean(self, body: dict[str, Any], model: str) -> tuple[dict[str, Any], list[str]]:
@@ -94,8 +99,15 @@ class Strip:
 
 
 def number(value: Any) -> int:
-    """A count out of somebody else's JSON: never negative, zero where it is no number."""
-    return max(0, int(value)) if isinstance(value, int | float) and not isinstance(value, bool) else 0
+    """A count out of somebody else's JSON: zero where it is none, and never more than can be reckoned with."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return 0
+    return int(min(max(0, value), _MOST_TOKENS))  # in this order, so that what is not a number is zero
+
+
+def names_of(error: dict[str, Any]) -> frozenset[str]:
+    """What a provider calls an error, which no agent can write into, as it can into the message."""
+    return frozenset(str(error[name]) for name in ("code", "type") if error.get(name))
 
 
 def table(value: Any) -> dict[str, Any]:

@@ -17,8 +17,8 @@ from typing import Any
 
 from runner.gateway.asking import BAD, OK, Asker, Begun, Patience
 from runner.gateway.breaker import Breaker
-from runner.gateway.dialect import Speech
-from runner.gateway.exchange import BrokenOffError, Exchange, Question, RefusedError, redact_bytes
+from runner.gateway.dialect import Speech, number, table
+from runner.gateway.exchange import BrokenOffError, Exchange, Question, Redactor, RefusedError, redact_bytes
 from runner.gateway.ledger import Ledger
 from runner.gateway.record import Record, redact
 from runner.gateway.sse import Events, EventTooLongError
@@ -31,10 +31,19 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 LARGEST_BODY = 32 * 1024 * 1024
+MOST_PARTS = 1_000_000
+"""What a request may have of `{`, `[` and `,`: each may become an object in this process, of many times its size."""
+LARGEST_STREAM = 128 * 1024 * 1024
 AT_ONCE = 4
 
-_PASSED_HEADERS = ("accept", "anthropic-beta", "anthropic-version", "content-type", "openai-beta")
-_NOT_FOUND, _TOO_LARGE = 404, 413
+_BODY_SECONDS = 30.0
+_AFTERWARDS_SECONDS = 1.0
+_FREE_REFUSALS, _REFUSAL_SECONDS = 20, 0.05
+_BYTES_PER_TOKEN = 4
+
+_PASSED_HEADERS = ("accept", "anthropic-beta", "anthropic-version", "openai-beta")
+_MOST_OUTPUT = ("max_tokens", "max_output_tokens", "max_completion_tokens")
+_NOT_FOUND, _TOO_SLOW, _TOO_LARGE = 404, 408, 413
 
 
 class OpenDoor:
@@ -76,6 +85,10 @@ class OpenDoor:
         self._patience = patience
         self._asker = Asker(upstream, ledger, breaker, patience)
         self._gate = asyncio.Semaphore(AT_ONCE)
+        self._came = asyncio.Condition()
+        self._refusals = 0
+        self.busy = 0
+        """Requests that are being answered."""
 
     def usage(self) -> Usage:
         """What went through so far."""
@@ -93,9 +106,11 @@ class OpenDoor:
             return
         exchange = Exchange(path=f"{method} {path}")
         speech = self._speeches.get(path)
+        self.busy += 1
         try:
             async with self._gate:
                 if method != "POST" or speech is None:
+                    await self._brake()
                     raise RefusedError(_NOT_FOUND, f"the gateway does not pass {exchange.path} on")
                 await self._serve(speech, scope, receive, send, exchange)
         except RefusedError as e:
@@ -107,16 +122,30 @@ class OpenDoor:
             exchange.note = str(e)
             raise  # the server drops the connection, so that nobody takes half an answer for a whole one
         finally:
-            await self._settle(exchange)
-            await asyncio.to_thread(self._ledger.flush)
+            try:
+                await self._settle(exchange)
+                await asyncio.to_thread(self._ledger.flush)
+            finally:
+                self.busy -= 1
+                if exchange.expected is not None:
+                    self._ledger.came(exchange.expected)
+                    async with self._came:
+                        self._came.notify_all()
+
+    async def _brake(self) -> None:
+        """Keep a job waiting that does nothing but ask for what it does not get."""
+        self._refusals += 1
+        if self._refusals > _FREE_REFUSALS:
+            await asyncio.sleep(_REFUSAL_SECONDS)
 
     async def _serve(self, speech: Speech, scope: Message, receive: Receive, send: Send, exchange: Exchange) -> None:
         path = str(scope["path"])
         exchange.request = await _body(receive)
-        body = _decode(exchange.request)
         refusal = await asyncio.to_thread(self._ledger.admit)
         if refusal is not None:
+            await self._brake()
             raise RefusedError(BAD, f"automend: {refusal}", note=refusal)
+        body = _decode(exchange.request)
         try:
             clean, exchange.stripped = speech.clean(body, self._model)
             data = json.dumps(clean).encode()
@@ -125,8 +154,9 @@ class OpenDoor:
         exchange.metered = speech.paths[path]
         # claude asks `/v1/messages?beta=true`; no other query means anything here.
         wanted = f"{path}?beta=true" if scope.get("query_string") == b"beta=true" else path
-        question = Question(wanted, _headers(scope), data)
+        question = Question(wanted, _headers(speech, scope), data)
         await self._look_for_secrets(question, exchange)
+        await self._expect(clean, exchange)
         gone = asyncio.ensure_future(_disconnected(receive))
         exchange.patience = self._patience.headers if clean.get("stream") is True else self._patience.whole
         work = asyncio.ensure_future(self._answer(speech, question, send, exchange))
@@ -142,6 +172,24 @@ class OpenDoor:
         finally:
             gone.cancel()
             work.cancel()
+
+    async def _expect(self, body: dict[str, Any], exchange: Exchange) -> None:
+        """Wait until there is enough of the budget for this request and the others together.
+
+        Raises:
+            RefusedError: there is nothing left.
+        """
+        declared = next((number(body[name]) for name in _MOST_OUTPUT if name in body), None)
+        tokens = len(exchange.request) // _BYTES_PER_TOKEN
+        while True:
+            async with self._came:
+                exchange.expected = self._ledger.expect(input=tokens, output=declared)
+                if exchange.expected is not None:
+                    return
+                await self._came.wait()
+            refusal = self._ledger.exhausted()
+            if refusal is not None:
+                raise RefusedError(BAD, f"automend: {refusal}", note=refusal)
 
     async def _look_for_secrets(self, question: Question, exchange: Exchange) -> None:
         """Shut the door where a request carries a secret of the host.
@@ -159,16 +207,18 @@ class OpenDoor:
 
     async def _answer(self, speech: Speech, question: Question, send: Send, exchange: Exchange) -> None:
         async with AsyncExitStack() as stack:
-            begun = await self._asker.ask(question, exchange, stack)
+            begun = await self._asker.ask(speech, question, exchange, stack)
             if begun.rest is not None:
                 await self._stream(speech, begun, send, exchange)
                 return
             if begun.status == OK:
                 exchange.keep(begun.data)
                 answer = json.loads(begun.data)
+                exchange.meter.ended = True
                 if isinstance(answer, dict):
                     speech.read_whole(answer, exchange.meter)
-                exchange.meter.ended = True
+                    if error := table(answer.get("error")):
+                        exchange.meter.fail(error, "an error")
             await self._settle(exchange)
             await _send_whole(send, begun.status, redact_bytes(begun.data, self._upstream.secrets))
 
@@ -176,21 +226,33 @@ class OpenDoor:
         """Pass pieces on as they come, and meter the events in them."""
         head = [(b"content-type", b"text/event-stream; charset=utf-8"), (b"cache-control", b"no-cache")]
         await send({"type": "http.response.start", "status": OK, "headers": head})
-        events, meter = Events(), exchange.meter
+        events, meter, hiding = Events(), exchange.meter, Redactor(self._upstream.secrets)
+        pieces, passed, deadline = begun.pieces(), 0, None
         try:
-            async for piece in begun.pieces():
+            while True:
+                async with asyncio.timeout_at(deadline):
+                    piece = await anext(pieces, None)
+                if piece is None:
+                    break
                 exchange.keep(piece)
                 for event in events.feed(piece):
                     meter.events += 1
                     speech.read(event, meter)
-                if meter.ended:
+                passed += len(piece)
+                if passed > LARGEST_STREAM:
+                    raise EventTooLongError(f"more than {LARGEST_STREAM} bytes")
+                if meter.ended and deadline is None:
                     await self._settle(exchange)
-                await send({"type": "http.response.body", "body": piece, "more_body": True})
+                    # Nothing is to come but the end of the connection, which is then good for the next request.
+                    deadline = asyncio.get_running_loop().time() + _AFTERWARDS_SECONDS
+                if safe := hiding.feed(piece):
+                    await send({"type": "http.response.body", "body": safe, "more_body": True})
         except (EventTooLongError, OSError) as e:  # a timeout is an OSError, too
-            raise self._broken(e) from None
+            if not meter.ended:
+                raise self._broken(e) from None
         if exchange.metered and not meter.ended:
             raise self._broken(None)
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        await send({"type": "http.response.body", "body": hiding.end(), "more_body": False})
 
     def _broken(self, error: Exception | None) -> BrokenOffError:
         """Why an answer stopped before its end; it counts against the provider, unless it was our own doing."""
@@ -247,18 +309,24 @@ class OpenDoor:
 
 async def _body(receive: Receive) -> bytes:
     data = bytearray()
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise RefusedError(BAD, "the request did not come to its end")
-        data += message.get("body", b"")
-        if len(data) > LARGEST_BODY:
-            raise RefusedError(_TOO_LARGE, f"a request of more than {LARGEST_BODY} bytes")
-        if not message.get("more_body"):
-            return bytes(data)
+    try:
+        async with asyncio.timeout(_BODY_SECONDS):
+            while True:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise RefusedError(BAD, "the request did not come to its end")
+                data += message.get("body", b"")
+                if len(data) > LARGEST_BODY:
+                    raise RefusedError(_TOO_LARGE, f"a request of more than {LARGEST_BODY} bytes")
+                if not message.get("more_body"):
+                    return bytes(data)
+    except TimeoutError:
+        raise RefusedError(_TOO_SLOW, f"the request did not come within {_BODY_SECONDS:.0f} s") from None
 
 
 def _decode(body: bytes) -> dict[str, Any]:
+    if sum(body.count(sign) for sign in (b"{", b"[", b",")) > MOST_PARTS:
+        raise RefusedError(_TOO_LARGE, f"a request of more than {MOST_PARTS} parts")
     try:
         value = json.loads(body)
     except (ValueError, RecursionError):
@@ -268,9 +336,10 @@ def _decode(body: bytes) -> dict[str, Any]:
     return value
 
 
-def _headers(scope: Message) -> dict[str, str]:
-    given = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
-    return {name: given[name] for name in _PASSED_HEADERS if name in given}
+def _headers(speech: Speech, scope: Message) -> dict[str, str]:
+    given = {name.decode("latin-1").lower(): value.decode("ascii", "ignore") for name, value in scope["headers"]}
+    passed = {name: speech.passes(name, given[name]) for name in _PASSED_HEADERS if name in given}
+    return {name: value for name, value in passed.items() if value}
 
 
 async def _disconnected(receive: Receive) -> None:

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 from runner.gateway.dialect import Meter
 from runner.gateway.record import LARGEST_ANSWER, redact
+from runner.model import Usage
+from runner.tripwire import HIDDEN
 
 
 class RefusedError(Exception):
@@ -46,6 +48,8 @@ class Exchange:
     metered: bool = False
     """Its answer costs tokens."""
     note: str = ""
+    expected: Usage | None = None
+    """What of the budget is set aside for it."""
     patience: float = 0.0
     settled: bool = False
     started: float = field(default_factory=time.monotonic)
@@ -53,6 +57,33 @@ class Exchange:
     def keep(self, chunk: bytes) -> None:
         """Remember a part of the answer, up to the record's cap."""
         self.answer += chunk[: max(0, LARGEST_ANSWER - len(self.answer))]
+
+
+class Redactor:
+    """`redact` for a stream: only what may be the beginning of a secret is held back until more comes."""
+
+    def __init__(self, secrets: tuple[str, ...]) -> None:
+        self._secrets = tuple(secret.encode() for secret in secrets if secret)
+        self._held = b""
+
+    def feed(self, piece: bytes) -> bytes:
+        """What may be passed on now."""
+        data = self._held + piece
+        for secret in self._secrets:
+            data = data.replace(secret, HIDDEN.encode())
+        held = max((_overlap(data, secret) for secret in self._secrets), default=0)
+        self._held = data[len(data) - held :]
+        return data[: len(data) - held]
+
+    def end(self) -> bytes:
+        """What was held back, and has turned out to be no secret."""
+        held, self._held = self._held, b""
+        return held
+
+
+def _overlap(data: bytes, secret: bytes) -> int:
+    """How many bytes at the end of `data` are a secret's beginning."""
+    return next((n for n in range(min(len(secret) - 1, len(data)), 0, -1) if data.endswith(secret[:n])), 0)
 
 
 def redact_bytes(data: bytes, secrets: tuple[str, ...]) -> bytes:

@@ -15,6 +15,7 @@ from runner.ports import Budget
 log = logging.getLogger(__name__)
 
 BROKEN_IN_A_ROW = 3
+_FIRST_GUESS = 1000
 
 
 class Ledger:
@@ -37,6 +38,8 @@ class Ledger:
         self._began = self._charged = clock()
         self._usage = Usage(cost_usd=None if price is None else 0.0)
         self._owed = Usage()
+        self._expected = Usage(cost_usd=0.0)
+        self._longest = _FIRST_GUESS
         self._broken = 0
         self._closed: tuple[str, str] | None = None
         self._lock = Lock()
@@ -77,6 +80,43 @@ class Ledger:
         closed = self.closed_because()  # the flush may have failed
         return None if closed is None else closed[1]
 
+    def expect(self, *, input: int, output: int | None) -> Usage | None:  # noqa: A002 - the provider's word
+        """Set aside what a request will take, in tokens, if it is known; None while it has to wait for others.
+
+        Without this, requests that are asked at the same time would each find the budget not used up yet, and go over
+        it together. What comes alone is never held up, so that the last answer may be longer than what is left.
+        """
+        with self._lock:
+            output = self._longest if output is None else output
+            cost = 0.0 if self._price is None else self._price.of(input=input, cached=0, written=0, output=output)
+            more = Usage(requests=1, input=input, output=output, cost_usd=cost)
+            all_of_it = _sum(_sum(self._usage, self._expected), more)
+            over = all_of_it.input + all_of_it.output > self._budget.tokens or (
+                self._budget.usd is not None and (all_of_it.cost_usd or 0.0) > self._budget.usd
+            )
+            if over and self._expected.requests:
+                return None
+            self._expected = _sum(self._expected, more)
+            return more
+
+    def came(self, expected: Usage) -> None:
+        """What was set aside is counted now."""
+        with self._lock:
+            left, cost = self._expected, expected.cost_usd or 0.0
+            self._expected = Usage(
+                requests=left.requests - expected.requests,
+                input=left.input - expected.input,
+                output=left.output - expected.output,
+                cost_usd=(left.cost_usd or 0.0) - cost,
+            )
+
+    def exhausted(self) -> str | None:
+        """Why a request that was let in may not be asked after all; None where it may."""
+        refusal = self._over(requests=False)
+        if self._closed is None and refusal is not None:
+            return self.shut("budget", refusal)
+        return None if self._closed is None else self._closed[1]
+
     def out_of_time(self) -> str:
         """Shut the door because the time is over."""
         return self.shut("budget", self._over() or "the attempt's time is over")
@@ -87,6 +127,7 @@ class Ledger:
         if self._price is not None:
             cost = self._price.of(input=meter.input, cached=meter.cached, written=meter.written, output=meter.output)
         with self._lock:
+            self._longest = max(self._longest, meter.output)
             self._add(Usage(input=meter.input, cached=meter.cached, output=meter.output, cost_usd=cost))
         return cost
 
@@ -133,9 +174,14 @@ class Ledger:
         except OutsideError as e:
             return e.message
 
-    def _over(self) -> str | None:
+    def _over(self, *, requests: bool = True) -> str | None:
         used = self._usage
-        spent = Spent(used.requests, used.input + used.output, used.cost_usd or 0.0, self._clock() - self._began)
+        spent = Spent(
+            used.requests if requests else 0,
+            used.input + used.output,
+            used.cost_usd or 0.0,
+            self._clock() - self._began,
+        )
         return used_up("attempt", self._allowance, spent)
 
     def _add(self, more: Usage) -> None:

@@ -10,6 +10,17 @@ from runner.gateway.dialect import EXCHANGE_FIELDS, REMOVED, Meter, Strip, numbe
 # Tools that the CLI itself carries out, by the beginning of their type; a tool without a type is the CLI's own.
 _CLIENT_TOOLS = ("custom", "bash_", "text_editor_")
 # Connections that the provider would make, and services that are dearer than the model's price.
+_FOREIGN_BETAS = (
+    "mcp-",
+    "code-execution-",
+    "web-",
+    "files-api-",
+    "skills-",
+    "computer-use-",
+    "context-1m-",
+    "fast-mode-",
+)
+_LOCAL_SOURCES = ("base64", "text", "content")
 _FOREIGN_FIELDS = ("mcp_servers", "container", "service_tier", "speed", "inference_geo")
 
 
@@ -19,8 +30,14 @@ class Messages:
     paths: Mapping[str, bool] = {"/v1/messages": True, "/v1/messages/count_tokens": False}
 
     def headers(self, key: str) -> dict[str, str]:
-        """The key, and the version of the API where the client names none."""
+        """The key, by its own header."""
         return {"x-api-key": key}
+
+    def passes(self, name: str, value: str) -> str:
+        """Betas without those that reach beyond the provider, or cost more than the model's price."""
+        if name != "anthropic-beta":
+            return value
+        return ",".join(beta for beta in value.split(",") if not beta.strip().startswith(_FOREIGN_BETAS))
 
     def clean(self, body: dict[str, Any], model: str) -> tuple[dict[str, Any], list[str]]:
         """Pin the model, strip the provider's own tools, its MCP client and everything that it would fetch."""
@@ -94,7 +111,7 @@ def _local_content(value: Any, strip: Strip) -> Any:
         return value
     source = value.get("source")
     if value.get("type") in {"image", "document"} and isinstance(source, dict):
-        if source.get("type") in {"url", "file"}:
+        if source.get("type") not in _LOCAL_SOURCES:
             strip(f"{value['type']} by {source['type']}")
             return {"type": "text", "text": REMOVED}
         if isinstance(source.get("content"), list):

@@ -82,7 +82,7 @@ def _local_content(value: Any, strip: Strip) -> Any:
     if item.get("type") == "additional_tools":
         return {**item, "tools": _client_tools(item.get("tools"), strip)}
     for name in ("content", "output"):
-        if isinstance(item.get(name), list):
+        if isinstance(item.get(name), list | dict):
             item[name] = _local_content(item[name], strip)
     if item.get("type") == "item_reference":
         strip("item_reference")

@@ -1,8 +1,7 @@
-"""The gateway: one loop in one thread, one unix socket for each attempt."""
+"""The gateway: one unix socket for each attempt, and a thread behind each."""
 
 from __future__ import annotations
 
-import asyncio
 import fcntl
 import logging
 import os
@@ -13,11 +12,9 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import Future, wait
+from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from pathlib import Path
-
-import uvicorn
 
 from runner.budget import Price
 from runner.errors import OutsideError, ProviderError
@@ -27,6 +24,7 @@ from runner.gateway.completions import Completions
 from runner.gateway.dialect import Speech
 from runner.gateway.door import OpenDoor
 from runner.gateway.ledger import Ledger
+from runner.gateway.listening import Listening
 from runner.gateway.messages import Messages
 from runner.gateway.record import Record
 from runner.gateway.responses import Responses
@@ -38,19 +36,9 @@ SPEECHES: dict[Dialect, tuple[Speech, ...]] = {"openai": (Responses(), Completio
 """What each dialect is spoken as; the first is what its CLI speaks."""
 
 _LONGEST_SOCKET_PATH = 107
-_CONNECTIONS = 32
 _STOP_SECONDS = 10.0
 _PREFIX = "gateway-"
 
-_THREAD = "automend-gateway"
-
-
-def _not_ours(entry: logging.LogRecord) -> bool:
-    """The server tells of every connection that we drop on purpose; what matters is in the record."""
-    return entry.threadName != _THREAD
-
-
-logging.getLogger("uvicorn.error").addFilter(_not_ours)
 log = logging.getLogger(__name__)
 
 
@@ -69,11 +57,9 @@ class Gateway:
         self._patience = patience or Patience()
         self._tripwire = tripwire or Tripwire()
         self._lock = threading.Lock()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread: threading.Thread | None = None
         self._folder: Path | None = None
         self._held = -1
-        self._doors: set[Future[None]] = set()
+        self._doors: set[Listening] = set()
         self._breakers: dict[str, Breaker] = {}
 
     def provider(self, dialect: Dialect, *, base_url: str, key: str) -> Upstream:
@@ -123,8 +109,7 @@ class Gateway:
         breaker: Breaker | None,
         record: Path | None,
     ) -> Iterator[Door]:
-        loop, folder = self._start()
-        path = folder / f"{secrets.token_hex(4)}.sock"
+        path = self._start() / f"{secrets.token_hex(4)}.sock"
         listener = _listen(path)
         try:
             door = OpenDoor(
@@ -138,48 +123,33 @@ class Gateway:
                 patience=self._patience,
                 tripwire=self._tripwire,
             )
-            server = uvicorn.Server(
-                uvicorn.Config(
-                    door,
-                    log_config=None,
-                    access_log=False,
-                    lifespan="off",
-                    ws="none",
-                    http="h11",
-                    proxy_headers=False,
-                    server_header=False,
-                    limit_concurrency=_CONNECTIONS,
-                    timeout_graceful_shutdown=0,
-                )
-            )
-            running = asyncio.run_coroutine_threadsafe(_serve(server, listener, upstream), loop)
+            listening = Listening(door, listener, upstream.aclose)
         except BaseException:
             listener.close()
             path.unlink(missing_ok=True)
             raise
-        self._doors.add(running)
-        running.add_done_callback(self._gone)
+        self._doors.add(listening)
+        listening.ended.add_done_callback(lambda ended: self._gone(listening, ended))
         try:
             yield door
         finally:
-            # The server takes a moment to let go; nobody has to wait for it but `close`.
-            server.should_exit = True
+            listening.stop()
             path.unlink(missing_ok=True)
+            # The server takes a moment to let go. Nobody has to wait for that but `close`, unless somebody is being
+            # answered still: what that takes is to be counted.
+            if door.busy:
+                listening.join(_STOP_SECONDS)
 
     def clear(self, *, dry_run: bool) -> list[str]:
         """Remove the sockets of processes that are gone; the paths of their folders."""
         return clear_doors(self._parent, dry_run=dry_run)
 
     def close(self) -> None:
-        """Stop the loop and remove the sockets' folder; safe to call twice."""
+        """Wait for the doors to let go, and remove the sockets' folder; safe to call twice."""
         with self._lock:
-            loop, thread, folder = self._loop, self._thread, self._folder
-            self._loop = self._thread = self._folder = None
-        if loop is None or thread is None:
-            return
-        wait(list(self._doors), timeout=_STOP_SECONDS)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(timeout=_STOP_SECONDS)
+            folder, self._folder = self._folder, None
+        for listening in list(self._doors):
+            listening.join(_STOP_SECONDS)
         if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)
             os.close(self._held)
@@ -190,39 +160,16 @@ class Gateway:
                 return None
             return self._breakers.setdefault(upstream.name, Breaker(upstream.name, time.monotonic))
 
-    def _gone(self, door: Future[None]) -> None:
+    def _gone(self, door: Listening, ended: Future[None]) -> None:
         self._doors.discard(door)
-        if not door.cancelled() and (error := door.exception()) is not None:
+        if (error := ended.exception()) is not None:
             log.error("a door of the gateway failed", exc_info=error)
 
-    def _start(self) -> tuple[asyncio.AbstractEventLoop, Path]:
+    def _start(self) -> Path:
         with self._lock:
-            if self._loop is None or self._folder is None:
+            if self._folder is None:
                 self._folder, self._held = _folder(self._parent)
-                self._loop = asyncio.new_event_loop()
-                self._thread = threading.Thread(target=_spin, args=(self._loop,), name=_THREAD, daemon=True)
-                self._thread.start()
-            return self._loop, self._folder
-
-
-def _spin(loop: asyncio.AbstractEventLoop) -> None:
-    asyncio.set_event_loop(loop)
-    loop.run_forever()
-    left = asyncio.all_tasks(loop)
-    for task in left:
-        task.cancel()
-    loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
-    loop.run_until_complete(loop.shutdown_asyncgens())
-    loop.run_until_complete(loop.shutdown_default_executor())
-    loop.close()
-
-
-async def _serve(server: uvicorn.Server, listener: socket.socket, upstream: Upstream) -> None:
-    try:
-        await server.serve(sockets=[listener])
-    finally:
-        listener.close()
-        await upstream.aclose()
+            return self._folder
 
 
 def clear_doors(parent: Path, *, dry_run: bool = False) -> list[str]:

@@ -18,9 +18,10 @@ class Events:
     """Finds the JSON events in a stream of bytes; the bytes themselves go their own way."""
 
     def __init__(self) -> None:
-        self._rest = b""
+        self._rest: list[bytes] = []
         self._data: list[bytes] = []
         self._size = 0
+        self._begun = 0
 
     def feed(self, chunk: bytes) -> Iterator[dict[str, Any]]:
         """The events that this chunk completes; what is not a JSON object is passed over.
@@ -28,18 +29,23 @@ class Events:
         Raises:
             EventTooLongError: an event does not end.
         """
-        *lines, self._rest = (self._rest + chunk).split(b"\n")
-        for line in lines:
-            text = line.rstrip(b"\r")
-            if text.startswith(b"data:"):
-                self._data.append(text[5:].strip())
-                self._size += len(text)
-            elif not text and self._data:
-                event = _parse(b"\n".join(self._data))
-                self._data, self._size = [], 0
-                if event is not None:
-                    yield event
-        if self._size + len(self._rest) > LONGEST_EVENT:
+        self._rest.append(chunk)
+        self._begun += len(chunk)
+        if b"\n" in chunk:
+            *lines, rest = b"".join(self._rest).split(b"\n")
+            self._rest = [rest]
+            for line in lines:
+                text = line.rstrip(b"\r")
+                if text.startswith(b"data:"):
+                    self._data.append(text[5:].strip())
+                    self._size += len(text)
+                elif not text and self._data:
+                    event = _parse(b"\n".join(self._data))
+                    self._data, self._size = [], 0
+                    if event is not None:
+                        yield event
+            self._begun = len(rest)
+        if self._size + self._begun > LONGEST_EVENT:
             raise EventTooLongError(f"an event of more than {LONGEST_EVENT} bytes")
 
 
@@ -48,6 +54,6 @@ def _parse(data: bytes) -> dict[str, Any] | None:
         return {"type": _DONE.decode()}
     try:
         value = json.loads(data)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None

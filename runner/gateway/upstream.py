@@ -47,9 +47,12 @@ class HttpUpstream:
             timeout = httpx.Timeout(None, connect=_CONNECT_SECONDS)
             self._client = httpx.AsyncClient(timeout=timeout, follow_redirects=False)
         key = self._speech.headers(self._key) if self._key else {}
-        sent = {**headers, **key, "accept-encoding": "identity"}
+        sent = {**headers, **key, "content-type": "application/json", "accept-encoding": "identity"}
         try:
             async with self._client.stream("POST", self._root + path, headers=sent, content=body) as response:
+                if (coding := response.headers.get("content-encoding", "identity")) != "identity":
+                    # A few bytes could become gigabytes, and the events in them would not be seen as they come.
+                    raise OSError(f"it answers in `{coding[:40]}`, which was not asked for")
                 yield Answer(response.status_code, response.headers, _chunks(response))
         except httpx.HTTPError as e:
             raise OSError(_words(e)) from e
@@ -74,7 +77,7 @@ def _name(root: str) -> str:
 
 async def _chunks(response: httpx.Response) -> AsyncIterator[bytes]:
     try:
-        async for chunk in response.aiter_bytes():
+        async for chunk in response.aiter_raw():
             yield chunk
     except httpx.HTTPError as e:
         raise OSError(_words(e)) from e

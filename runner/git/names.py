@@ -12,6 +12,8 @@ import unicodedata
 
 LONGEST_PATH = 4095
 LONGEST_NAME = 255
+DEEPEST = 250
+"""How many folders a new file may be in; nobody's project has so many, and who walks them does so level by level."""
 
 _ESCAPE = re.compile(r"\\\\|\\x([0-9a-f]{2})")
 
@@ -47,6 +49,8 @@ def misplaced(path: bytes) -> tuple[str, str] | None:
         return "tree.path", "is absolute"
     if any(part in {b"", b".", b".."} for part in path.split(b"/")):
         return "tree.path", "has an empty, `.` or `..` part"
+    if path.count(b"/") > DEEPEST:
+        return "tree.path", f"is in more than {DEEPEST} folders"
     return None
 
 

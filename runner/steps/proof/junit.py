@@ -103,7 +103,7 @@ def _id(case: Element, suites: tuple[str, ...], modules: dict[str, str]) -> str:
     classname, name = case.get("classname", ""), case.get("name", "").removeprefix(" > ")
     whole = classname or re.split(r"[\[(]", name, maxsplit=1)[0]
     parts = whole.split(".")
-    for end in range(len(parts), 0, -1):
+    for end in range(min(len(parts), _DEEPEST), 0, -1):
         path = modules.get(".".join(parts[:end]))
         if path is not None:
             return "::".join([path, *parts[end:], *([name] if classname else [])])

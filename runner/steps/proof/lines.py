@@ -23,6 +23,7 @@ NOT_PRODUCT = Globs(
 """Files that no test is expected to run. One that tests do run counts all the same."""
 
 _PRAGMA = re.compile(rb"#\s*pragma[:\s]?\s*no\s*(cover|branch)", re.IGNORECASE)
+_MOST_FILES = 50_000
 
 
 @dataclass(frozen=True)
@@ -73,9 +74,11 @@ def read_report(content: bytes, paths: Iterable[str]) -> dict[str, FileLines] | 
     None where it is neither.
     """
     hits = _cobertura(content) if content.lstrip()[:1] == b"<" else _lcov(content)
-    if hits is None:
+    if hits is None or len(hits) > _MOST_FILES:
         return None
-    known = list(paths)
+    known: dict[str, list[str]] = {}
+    for one in paths:
+        known.setdefault(one.rpartition("/")[2], []).append(one)
     found: dict[str, FileLines] = {}
     for name, lines in hits.items():
         path = _in_tree(name, known)
@@ -187,7 +190,9 @@ def _beside(path: str, lines: Mapping[str, FileLines]) -> bool:
         folder = folder.rpartition("/")[0]
 
 
-def _in_tree(name: str, paths: list[str]) -> str | None:
+def _in_tree(name: str, known: Mapping[str, list[str]]) -> str | None:
+    """The path of the tree that a report calls `name`; `known` are the paths by their last part."""
     name = name.replace("\\", "/")
-    matching = [p for p in paths if p == name or name.endswith("/" + p) or p.endswith("/" + name)]
+    same = known.get(name.rpartition("/")[2], [])
+    matching = [p for p in same if p == name or name.endswith("/" + p) or p.endswith("/" + name)]
     return max(matching, key=lambda p: (p == name, len(p)), default=None)

@@ -123,5 +123,5 @@ def _ruff(box: Sandbox, files: tuple[str, ...]) -> list[tuple[str, int, str]] | 
             )
             for entry in found
         ]
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
         return f"ruff ended with {ran.exit_code}: {tail(ran)[:300]}"

@@ -11,7 +11,7 @@ import pytest
 
 from runner.agents import cli as cli_module
 from runner.agents.claude import Claude, ClaudeReading
-from runner.agents.cli import Cli, CliAgent, Reading, Transcript, judge
+from runner.agents.cli import Cli, CliAgent, Reading, Transcript, judge, storable
 from runner.agents.codex import Codex, CodexReading
 from runner.model import Outcome, Usage, Verdict
 from runner.ports import Door
@@ -119,13 +119,21 @@ def test_lines_are_found_however_they_are_cut(tmp_path: Path, size: int) -> None
 @pytest.mark.parametrize(
     "line",
     [b'{"type": "item.completed"}', b'{"type": "item.completed", "item": 3}', b"{", b"{" * 100_000, b"\xff{", b"{}",
-     b'{"type": "turn.failed", "error": "text"}', b'{"type": ["x"]}'],
+     b'{"type": "turn.failed", "error": "text"}', b'{"type": ["x"]}',
+     b'{"type": "turn.failed", "error": {"message": "' + b"[" * 100_000 + b'"}}'],
 )  # fmt: skip
 def test_odd_lines_are_passed_over(tmp_path: Path, line: bytes) -> None:
     reading = CodexReading()
     with Transcript(tmp_path / "t", reading) as transcript:
         transcript.feed(line + b"\n" + json.dumps(CODEX_STREAM[3]).encode() + b"\n")
     assert reading.message == "I look."
+
+
+def test_words_can_be_written_down_whatever_an_agent_says() -> None:
+    said = json.loads(r'"a\ud800b\u0000c \ud83d\ude00 ü"')
+    with pytest.raises(UnicodeEncodeError):
+        said.encode()
+    assert storable(said) == "a?b\ufffdc \U0001f600 ü"
 
 
 def test_a_transcript_has_a_cap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -182,7 +182,7 @@ def test_a_quota_that_ends_inside_a_stream_counts_as_well(
     once: Callable[..., int], provider: Provider, dialect: Dialect, failure: dict[str, object]
 ) -> None:
     provider.replies = [Reply(chunks=[event(failure)])]
-    assert once(dialect) == 200
+    assert once(dialect) == 400
     with pytest.raises(ProviderError, match="pay"):
         once(dialect)
 

@@ -130,6 +130,20 @@ def test_a_negative_size_in_an_extended_header_is_refused() -> None:
         everything(out.getvalue())
 
 
+def test_maps_of_sparse_files_are_not_read() -> None:
+    """They take it a time that grows with their square, or as long as they go on."""
+    first = bytearray(header(tarfile.GNUTYPE_SPARSE, b"00000000000\0"))
+    with pytest.raises(BadTarError, match="sparse"):
+        everything(bytes(first) + bytes(1024))
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        info = tarfile.TarInfo("a")
+        info.pax_headers = {"GNU.sparse.map": "0,1", "GNU.sparse.size": "10"}
+        tar.addfile(info)
+    with pytest.raises(BadTarError, match="sparse"):
+        everything(out.getvalue())
+
+
 def test_a_sparse_map_that_never_ends_does_not_hang() -> None:
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT) as tar:

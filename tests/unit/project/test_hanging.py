@@ -44,7 +44,7 @@ def test_only_the_first_of_its_kind_is_waited_for(tmp_path: Path) -> None:
     assert ran.returncode == 1, ran.stdout.decode()
     cases = ET.parse(tmp_path / "out.xml").iter("testcase")
     took = {c.get("name"): float(c.get("time") or 0) for c in cases}
-    assert took["test_ends[1]"] >= 2.4
+    assert took["test_ends[1]"] > 2.2  # the clock of the results is not the one of the time limit
     assert took["test_ends[2]"] < 2.4
     assert took["test_ends[3]"] < 2.4
     assert took["test_of_the_same_module"] < 2.4

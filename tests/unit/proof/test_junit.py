@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -33,6 +35,14 @@ def suite(*cases: str, tests: int | None = None) -> bytes:
 def test_ids_are_the_test_runners_own(classname: str, name: str, expected: str) -> None:
     content = suite(f'<testcase classname="{classname}" name="{name}"/>')
     assert read_junit(content, PATHS) == {expected: read_junit(content, PATHS)[expected]}
+
+
+def test_a_name_of_many_parts_does_not_keep_anybody_waiting() -> None:
+    many = "a." * 200_000
+    content = suite(f'<testcase classname="{many}" name="x"/>', f'<testcase name="{many}"/>')
+    start = time.monotonic()
+    assert len(read_junit(content, PATHS)) == 2
+    assert time.monotonic() - start < 5
 
 
 def test_outcomes_and_messages() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 
@@ -101,6 +102,16 @@ def test_cobertura_names_are_found_in_the_tree() -> None:
     assert read_report(content, ["pkg/a.go", "b.go"]) == {"pkg/a.go": FileLines(run=(1,), missed=(2,))}
     assert read_report(b"<coverage", []) is None
     assert read_report(b'<!DOCTYPE x [<!ENTITY a "b">]><coverage>&a;</coverage>', []) is None
+
+
+def test_a_report_of_files_without_end_is_no_report() -> None:
+    paths = [f"a{number}/x{number}.js" for number in range(3000)]
+    some = b"".join(b"SF:x%d.js\nDA:1,1\nend_of_record\n" % number for number in range(40_000))
+    start = time.monotonic()
+    assert len(read_report(some, paths) or {}) == 3000
+    assert time.monotonic() - start < 5
+    many = b"".join(b"SF:y%d\nDA:1,1\n" % number for number in range(60_000))
+    assert read_report(many, paths) is None
 
 
 LCOV = b"""TN:

@@ -16,6 +16,7 @@ import pytest
 
 import sandbox.compare
 import sandbox.compare_inside as inside_file
+from runner.git import names
 from sandbox.api import OutputTooLargeError
 from sandbox.exec import Ended, Ending, Output
 
@@ -141,6 +142,19 @@ def test_too_much_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     answering(monkeypatch, b"0\n", code=None)
     with pytest.raises(OutputTooLargeError):
         ask(BASE)
+
+
+def test_folders_without_end_are_told_and_not_walked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for _ in range(3000):  # a path of its own that is longer than any system call takes
+        Path("d").mkdir()
+        os.chdir("d")
+    os.chdir(tmp_path)
+    answering(monkeypatch, inside(tmp_path, {}))
+    with tarfile.open(fileobj=io.BytesIO(b"".join(ask({}).tar))) as tar:
+        deepest = max(member.name.count("/") for member in tar)
+    subprocess.run(["rm", "-rf", "d"], check=True)
+    assert names.DEEPEST < deepest < 400
 
 
 def test_a_tree_that_is_too_large_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
