@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,9 +36,10 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     folder = tmp_path / "bin"
     folder.mkdir()
     monkeypatch.setenv("PATH", str(folder))
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    yield folder
-    assert sweep_locks(dry_run=True) == []
+    with tempfile.TemporaryDirectory(prefix="ssh-", dir="/tmp") as short:  # a socket's path has 107 bytes
+        monkeypatch.setattr("tempfile.tempdir", short)
+        yield folder
+        assert sweep_locks(dry_run=True) == []
 
 
 @pytest.fixture
