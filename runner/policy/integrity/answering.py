@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,9 +12,13 @@ from itertools import count, pairwise
 from runner.policy.integrity.python_flow import FUNCTIONS
 from runner.policy.integrity.sides import touched
 from runner.policy.integrity.values import NoValueError, Value, also, number, of_python
-from runner.policy.python_nodes import nodes
+from runner.policy.python_nodes import children, nodes
 
 _FEW = 2
+_ANSWERING = frozenset((
+    ast.If, ast.IfExp, ast.BoolOp, ast.BinOp, ast.Match, ast.Dict, ast.List, ast.Tuple, ast.Set, ast.Subscript,
+    ast.Module, *FUNCTIONS,
+))  # fmt: skip
 _SMALL = 64
 """Most numbers that a condition like `2 < n < 9` is taken to name one by one."""
 
@@ -39,7 +44,9 @@ def python_answers(tree: ast.Module, lines: frozenset[int] | None) -> Iterator[A
     lists: dict[int, list[ast.List | ast.Tuple]] = {}
     inner: set[int] = set()
     for node in nodes(tree):
-        if not touched(lines, getattr(node, "lineno", 0), getattr(node, "end_lineno", 0) or 0):
+        if node.__class__ not in _ANSWERING or not touched(
+            lines, getattr(node, "lineno", 0), getattr(node, "end_lineno", 0) or 0
+        ):
             continue
         yield from _of_branch(node)
         if isinstance(node, ast.Dict):
@@ -60,8 +67,9 @@ def _of_branch(node: ast.AST) -> Iterator[Answer]:
     match node:
         case ast.If(test=test, body=body, orelse=orelse):
             asked, denied = _compared(test)
-            yield from _told(asked, _returned(body), f"if {ast.unparse(test)}", node.lineno)
-            yield from _told(denied, _returned(orelse), f"unless {ast.unparse(test)}", node.lineno)
+            if asked or denied:
+                yield from _told(asked, _returned(body), f"if {ast.unparse(test)}", node.lineno)
+                yield from _told(denied, _returned(orelse), f"unless {ast.unparse(test)}", node.lineno)
         case ast.IfExp(test=test, body=yes, orelse=no):
             asked, denied = _compared(test)
             yield from _told(asked, yes, ast.unparse(node), node.lineno)
@@ -187,9 +195,9 @@ def _by_position(node: ast.List | ast.Tuple) -> Iterator[Answer]:
 
 def _lists_of(scope: ast.AST, lines: frozenset[int] | None) -> Iterator[ast.List | ast.Tuple]:
     """Lists that are given a name, or are zipped."""
-    waiting: list[ast.AST] = list(ast.iter_child_nodes(scope))
+    waiting = deque(children(scope))
     while waiting:
-        node = waiting.pop(0)
+        node = waiting.popleft()
         if isinstance(node, FUNCTIONS):
             continue
         held: list[ast.expr] = []
@@ -200,7 +208,7 @@ def _lists_of(scope: ast.AST, lines: frozenset[int] | None) -> Iterator[ast.List
         for one in held:
             if isinstance(one, (ast.List, ast.Tuple)) and one.elts and touched(lines, one.lineno, one.end_lineno or 0):
                 yield one
-        waiting += ast.iter_child_nodes(node)
+        waiting += children(node)
 
 
 def _side_by_side(found: list[ast.List | ast.Tuple], tables: Iterator[int]) -> Iterator[Answer]:
