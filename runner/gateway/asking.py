@@ -11,16 +11,14 @@ import asyncio
 import json
 import logging
 import random
-import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
-from typing import Any
 
 from runner.gateway.breaker import Breaker
 from runner.gateway.dialect import Meter, Speech, names_of, table
 from runner.gateway.exchange import Exchange, Question, RefusedError
+from runner.gateway.faults import UNPAID_CODES, Fault, judged, passing
 from runner.gateway.ledger import Ledger
 from runner.gateway.record import redact
 from runner.gateway.sse import Events, EventTooLongError
@@ -30,26 +28,8 @@ log = logging.getLogger(__name__)
 
 LARGEST_WHOLE_ANSWER = 16 * 1024 * 1024
 OK, BAD = 200, 400
-
-_OVERLOADED = frozenset({408, 409, 425, 429})
-_HOPELESS = frozenset({401, 402, 403, 404})
-_FIRST_REQUEST_ERROR, _FIRST_SERVER_ERROR = 400, 500
 _ERROR_SECONDS = 30.0
 _LONGEST_BEGINNING = 64 * 1024
-_WRONG_KEY, _UNPAID, _TOO_MANY = 401, 402, 429
-# What providers call it when there is no money left: the error's `code` or `type`, never its message, into which an
-# agent could write. The one exception has no code of its own, and begins so.
-_UNPAID_CODES = frozenset({
-    "insufficient_quota", "billing_error", "billing_not_active", "billing_hard_limit_reached", "quota_exceeded",
-    "usage_limit_reached",
-})  # fmt: skip
-_UNPAID_WORDS = ("Your credit balance is too low", "You have reached your specified API usage limits")
-# What they call a trouble that passes, in an answer that began as a good one.
-_TOO_MANY_CODES = frozenset({"rate_limit_error", "rate_limit_exceeded", "slow_down"})
-_PASSING_CODES = _TOO_MANY_CODES | {
-    "overloaded_error", "api_error", "timeout_error", "server_error", "server_is_overloaded", "internal_server_error",
-    "internal_error", "service_unavailable",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -88,20 +68,9 @@ class Begun:
 class CutError(Exception):
     """The answer broke off before anything of it was passed on."""
 
-    def __init__(self, failed: _Try | str) -> None:
+    def __init__(self, failed: Fault | str) -> None:
         super().__init__(str(failed))
-        self.failed = _Try(failed) if isinstance(failed, str) else failed
-
-
-@dataclass
-class _Try:
-    """What a try that came to nothing says about the next one."""
-
-    why: str
-    wait: float = 0.0
-    counted: bool = False
-    hopeless: bool = False
-    unpaid: bool = False
+        self.failed = Fault(failed) if isinstance(failed, str) else failed
 
 
 class Asker:
@@ -158,7 +127,7 @@ class Asker:
             why: in words.
             names: what the provider calls it, if it said so.
         """
-        if names & _UNPAID_CODES:
+        if names & UNPAID_CODES:
             self._ledger.shut("provider_down", f"the provider breaks off: {why}")
             if self._breaker is not None:
                 self._breaker.hopeless(why)
@@ -189,7 +158,7 @@ class Asker:
 
     async def _once(
         self, speech: Speech, question: Question, exchange: Exchange, stack: AsyncExitStack
-    ) -> Begun | _Try:
+    ) -> Begun | Fault:
         secrets = self._upstream.secrets
         exchange.answer.clear()  # of an earlier try
         attempt = await stack.enter_async_context(AsyncExitStack())
@@ -202,15 +171,15 @@ class Asker:
                 return await self._begin(speech, answer, exchange.patience)
             data = await self._error_of(answer)
             exchange.keep(data)
-            failed = _judge(answer, data.decode("utf-8", "replace"))
+            failed = judged(answer, data.decode("utf-8", "replace"))
             if failed is None:  # the provider does not like this very request (too long, say)
                 return Begun(answer.status, data)
         except CutError as e:
             failed = e.failed
         except TimeoutError:
-            failed = _Try(f"no answer within {exchange.patience:.0f} s")
+            failed = Fault(f"no answer within {exchange.patience:.0f} s")
         except OSError as e:
-            failed = _Try(redact(f"unreachable: {e}", secrets))
+            failed = Fault(redact(f"unreachable: {e}", secrets))
         await attempt.aclose()
         failed.why = redact(failed.why, secrets)
         return failed
@@ -240,7 +209,7 @@ class Asker:
         except (ValueError, RecursionError) as e:
             raise CutError(f"{len(data)} bytes that are no whole answer") from e
         error = table(table(value).get("error"))
-        if error and (failed := _passing(names_of(error), str(error.get("message")))) is not None:
+        if error and (failed := passing(names_of(error), str(error.get("message")))) is not None:
             raise CutError(failed)
         return Begun(answer.status, bytes(data))
 
@@ -257,7 +226,7 @@ class Asker:
             log.debug("the body of an error broke off: %s", e)
         return bytes(data)
 
-    def _give_up(self, failed: _Try, tries: int) -> RefusedError:
+    def _give_up(self, failed: Fault, tries: int) -> RefusedError:
         why = f"the provider answers {failed.why} (asked {tries} times)"
         if self._breaker is not None:
             if failed.unpaid:
@@ -287,7 +256,7 @@ async def _first(speech: Speech, pieces: AsyncIterator[bytes]) -> bytes:
             for event in events.feed(piece):
                 speech.read(event, meter)
             if meter.failure is not None:
-                if (failed := _passing(meter.failure_names, meter.failure)) is not None:
+                if (failed := passing(meter.failure_names, meter.failure)) is not None:
                     raise CutError(failed)
                 return bytes(begun)
             seen = begun[-len(piece) - 3 :]
@@ -298,57 +267,3 @@ async def _first(speech: Speech, pieces: AsyncIterator[bytes]) -> bytes:
     if not begun:
         raise CutError("a stream without anything in it")
     return bytes(begun)
-
-
-def _passing(names: frozenset[str], message: str) -> _Try | None:
-    """What a failure means that the provider told in an answer; None where the CLI is to hear it."""
-    unpaid = bool(names & _UNPAID_CODES) or message.startswith(_UNPAID_WORDS)
-    if not unpaid and not names & _PASSING_CODES:
-        return None
-    said = " ".join(f"{' '.join(sorted(names))} {message}".split())[:300]
-    return _Try(said, counted=bool(names & _TOO_MANY_CODES), hopeless=unpaid, unpaid=unpaid)
-
-
-def _judge(answer: Answer, text: str) -> _Try | None:
-    """What an error of the provider means; None where it is about this very request, and the CLI's to know."""
-    error = _error(text)
-    unpaid = (
-        answer.status == _UNPAID
-        or bool(names_of(error) & _UNPAID_CODES)
-        or str(error.get("message")).startswith(_UNPAID_WORDS)
-    )
-    overloaded = answer.status in _OVERLOADED or answer.status >= _FIRST_SERVER_ERROR
-    # Neither an answer nor an error: a redirection, for instance, which the key must not follow.
-    strange = answer.status < _FIRST_REQUEST_ERROR
-    if not (unpaid or overloaded or strange or answer.status in _HOPELESS):
-        return None
-    said = " ".join(f"{error.get('code') or error.get('type') or ''} {error.get('message') or ''}".split()) or text
-    return _Try(
-        f"HTTP {answer.status} {' '.join(said.split())[:300]}".strip(),
-        wait=_retry_after(answer),
-        counted=answer.status == _TOO_MANY,
-        hopeless=unpaid or strange or answer.status in _HOPELESS,
-        unpaid=unpaid or answer.status == _WRONG_KEY,
-    )
-
-
-def _error(text: str) -> dict[str, Any]:
-    """The error object of a body, empty where it has none."""
-    try:
-        error = json.loads(text)["error"]
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return {}
-    return error if isinstance(error, dict) else {"message": str(error)}
-
-
-def _retry_after(answer: Answer) -> float:
-    """Seconds, in which the provider writes it or by a date."""
-    said = answer.headers.get("retry-after", "0")
-    try:
-        return max(0.0, float(said))
-    except ValueError:
-        pass
-    try:
-        return max(0.0, parsedate_to_datetime(said).timestamp() - time.time())
-    except (ValueError, TypeError, OverflowError):
-        return 0.0
