@@ -42,6 +42,8 @@ addopts = "-ra"
         ({"dependencies": {"b": "https://host.example/b.tgz"}}, {"dependencies.source": "block"}),
         ({"dependencies": {"b": "someone/b"}}, {"dependencies.source": "block"}),
         ({"dependencies": {"b": "file:../b"}}, {"dependencies.source": "block"}),
+        ({"dependencies": {"b": "npm:other@1.1.0"}}, {"dependencies.source": "block"}),
+        ({"dependencies": {"b": "npm:b@1.1.0"}}, {}),
     ],
 )
 def test_package_json(said: Said, change: dict[str, Any], rules: dict[str, str]) -> None:
