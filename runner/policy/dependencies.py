@@ -98,6 +98,8 @@ def _npm(policy: Policy, case: Case, file: FileChange) -> Iterator[Finding]:
         for package, version in new.items():
             if old.get(package) != version and isinstance(version, str) and _ADDRESS.match(version):
                 yield from _source(policy, file, f"takes `{package}` from an address")
+            elif old.get(package) != version and isinstance(version, str) and _of_another(package, version):
+                yield from _source(policy, file, f"takes another package (`{version[:60]}`) under the name `{package}`")
 
 
 def _pyproject(policy: Policy, case: Case, file: FileChange) -> Iterator[Finding]:
@@ -153,6 +155,12 @@ def _settings(policy: Policy, file: FileChange, what: str) -> Iterator[Finding]:
     yield from consequence(
         policy.dependencies.settings, "dependencies.settings", message, path=file.path, remedy=remedy
     )
+
+
+def _of_another(package: str, version: str) -> bool:
+    """`"lodash": "npm:other@1"`"""
+    name = version.removeprefix("npm:")
+    return name != version and name.rpartition("@")[0] not in ("", package)
 
 
 def _source(policy: Policy, file: FileChange, what: str, line: int | None = None) -> Iterator[Finding]:

@@ -347,15 +347,31 @@ class _Reader:
                 call.args[1] if len(call.args) > 1 else next((k.value for k in call.keywords if k.arg == "mode"), None)
             )
             if mode is not None and _WRITES & set(folded(mode) or ""):
-                path = folded(call.args[0])
+                path = self._place(call.args[0])
         elif name in _REMOVERS and call.args:
-            path = folded(call.args[-1] if name.startswith(("shutil.m", "shutil.c", "os.re")) else call.args[0])
+            path = self._place(call.args[-1] if name.startswith(("shutil.m", "shutil.c", "os.re")) else call.args[0])
         elif isinstance(call.func, ast.Attribute) and call.func.attr in _PATH_WRITERS:
-            owner = call.func.value
-            if isinstance(owner, ast.Call) and self.resolve(owner.func) in _PATH_CLASSES and owner.args:
-                path = folded(owner.args[0])
+            path = self._place(call.func.value) if not isinstance(call.func.value, ast.Constant) else None
         if path is not None and _OUTSIDE.match(path):
             yield self._use("files", f"writing to {path[:60]!r}", call)
+
+    def _place(self, node: ast.expr, depth: int = 0) -> str | None:
+        """Where a path begins, as far as it is known."""
+        if depth > 20:  # noqa: PLR2004 - no honest chain is longer
+            return None
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div):
+            start = self._place(node.left, depth + 1)
+            return f"{start}/{folded(node.right) or ''}" if start is not None else None
+        if isinstance(node, ast.Call):
+            name = self.resolve(node.func) or ""
+            if name in {f"{path}.home" for path in _PATH_CLASSES}:
+                return "~"
+            if node.args and (name in _PATH_CLASSES or name in {"os.path.expanduser", "os.path.join"}):
+                return self._place(node.args[0], depth + 1)
+            if isinstance(node.func, ast.Attribute) and node.func.attr in {"joinpath", "expanduser", "resolve"}:
+                start = self._place(node.func.value, depth + 1)
+                return f"{start}/{folded(node.args[0]) or ''}" if start is not None and node.args else start
+        return folded(node)
 
     def _of_text(self, node: ast.Constant) -> Iterator[Use]:
         value = node.value

@@ -51,6 +51,7 @@ _BROAD_NAMES = ("Exception", "BaseException")
 _RUNNER_WORDS = ("pytest", "_pytest", "unittest", "conftest")
 _STARTED = re.compile(r"\bargv\b|orig_argv|cmdline")
 _SHORTEST = 3
+_TELLS = re.compile(r"^print$|\.(?:debug|info|warning|error|exception|critical|log|write|print_exc)$")
 _REMEDY = "let the code do for everybody what it does for the tests; take this out"
 
 Found = Iterator[Trace]
@@ -405,6 +406,8 @@ def _swallows(node: ast.AST, imports: dict[str, str], inside: Function | None, *
     if isinstance(node, ast.ExceptHandler) and _broad(node.type, imports) and _silent(node):
         text = ast.unparse(node)
         yield swallow(text, node.lineno, "whatever goes wrong is swallowed", fixing and not dying)
+    elif isinstance(node, ast.ExceptHandler) and fixing and _broad(node.type, imports) and _only_tells(node):
+        yield swallow(ast.unparse(node), node.lineno, "whatever goes wrong is only told", grave=False)
     elif (
         isinstance(node, ast.Call)
         and _resolved(node.func, imports).rpartition(".")[2] == "suppress"
@@ -434,6 +437,20 @@ def _silent(handler: ast.ExceptHandler) -> bool:
                 return False
             if isinstance(node, ast.Name) and node.id == handler.name and isinstance(node.ctx, ast.Load):
                 return False
+    return True
+
+
+def _only_tells(handler: ast.ExceptHandler) -> bool:
+    """Whether a handler does nothing but print or log, and perhaps answer with a literal."""
+    for statement in handler.body:
+        match statement:
+            case ast.Pass() | ast.Continue() | ast.Break() | ast.Return(value=None):
+                continue
+            case ast.Return(value=ast.expr() as value) if constant(value):
+                continue
+            case ast.Expr(value=ast.Call(func=func)) if _TELLS.search(dotted(func)):
+                continue
+        return False
     return True
 
 

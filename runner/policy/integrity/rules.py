@@ -15,6 +15,7 @@ from runner.policy.integrity.matching import match
 from runner.policy.integrity.product import defined_in_product, removed_from_product
 from runner.policy.integrity.sides import Seen, Sides, language
 from runner.policy.integrity.staging import (
+    data,
     deleted,
     fixtures,
     fresh,
@@ -48,6 +49,7 @@ def seen_in_tests(case: Case) -> tuple[Seen, ...]:
             *shadowed(sides.base_tests, sides.head_tests, removed),
             *fixtures(sides.base_tests, sides.head_tests, defined_in_product(sides)),
             *overridden(sides.base_tests, sides.head_tests),
+            *data(sides),
             *switches(sides.base_tests, sides.head_tests),
             *configuration(sides),
             *excluded(sides),

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from runner.policy.integrity.matching import At, Matched, Pair
 from runner.policy.integrity.model import Definition, Strength, Test, TestFile, shown
 from runner.policy.integrity.python import always_skips, replaced_by
-from runner.policy.integrity.sides import Seen, Sides
+from runner.policy.integrity.sides import TEST_DATA, Seen, Sides
 from runner.policy.integrity.weakened import ORDINARY, counts
 
 _MOST_TOLD = 8
@@ -237,6 +237,18 @@ def overridden(base: Mapping[str, TestFile], head: Mapping[str, TestFile]) -> It
 
 def _fixture(message: str, path: str, line: int) -> Seen:
     return Seen("tests.fixtures", message, "give a new test a fixture of its own", path, line, grave=False)
+
+
+def data(sides: Sides) -> Iterator[Seen]:
+    """Files of data beside the tests that changed or are gone: what tests read of them is another claim now."""
+    unfounded = sides.fixes and not sides.product_changed
+    for change in sides.changes:
+        known = change.before is not None and change.old_path == change.path
+        if known and change.path in TEST_DATA and sides.is_test(change.path) and change.before != change.after:
+            what = "is gone" if change.after is None else "changed"
+            message = f"{change.path}, from which tests may read what they give in and expect, {what}"
+            remedy = "add cases, and leave those that there are"
+            yield Seen("tests.expectations", message, remedy, change.path, grave=unfounded)
 
 
 def switches(base: Mapping[str, TestFile], head: Mapping[str, TestFile]) -> Iterator[Seen]:

@@ -352,3 +352,10 @@ def test_settings_of_the_tests_in_any_file(path: str, base: str, head: str, refu
 )  # fmt: skip
 def test_other_settings_are_not_its_business(path: str, base: str, head: str, refused: Rules) -> None:
     assert refused({path: base}, {path: head}, goal=Goal.DEPS) == set()
+
+
+def test_a_fix_that_only_logs_whatever_goes_wrong_is_shown(shown: Rules) -> None:
+    head = inside("try:", "    n = n + 0", "except Exception as e:", "    print(e)", "    return None")
+    assert shown({"calc.py": BASE}, {"calc.py": head}) == {"cheating.swallowed"}
+    raised = inside("try:", "    n = n + 0", "except Exception as e:", "    print(e)", "    raise")
+    assert shown({"calc.py": BASE}, {"calc.py": raised}) == set()

@@ -353,3 +353,11 @@ def test_a_test_that_did_not_run_before_is_not_missed(refused: Rules) -> None:
     base = edited(("def test_double", "@pytest.mark.skip\ndef test_double"))
     gone = base.replace("@pytest.mark.skip\ndef test_double():\n" + DOUBLE, "")
     assert refused({PATH: base, **PRODUCT}, {PATH: gone, **FIXED}) == set()
+
+
+def test_changed_data_of_tests_is_shown_and_refused_where_no_code_changed(refused: Rules, shown: Rules) -> None:
+    base = {PATH: BASE, **PRODUCT, "tests/data/rows.json": "[[1, 2], [2, 4]]"}
+    other = {**base, "tests/data/rows.json": "[[1, 3], [2, 4]]"}
+    assert "tests.expectations" in shown(base, {**other, **FIXED})
+    assert "tests.expectations" in refused(base, other)
+    assert "tests.expectations" not in shown(base, {**base, **FIXED, "tests/data/more.json": "[[3, 6]]"})

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runner.model import Goal, Verdict
@@ -42,6 +42,8 @@ addopts = "-ra"
         ({"dependencies": {"b": "https://host.example/b.tgz"}}, {"dependencies.source": "block"}),
         ({"dependencies": {"b": "someone/b"}}, {"dependencies.source": "block"}),
         ({"dependencies": {"b": "file:../b"}}, {"dependencies.source": "block"}),
+        ({"dependencies": {"b": "npm:other@1.1.0"}}, {"dependencies.source": "block"}),
+        ({"dependencies": {"b": "npm:b@1.1.0"}}, {}),
     ],
 )
 def test_package_json(said: Said, change: dict[str, Any], rules: dict[str, str]) -> None:
@@ -107,6 +109,7 @@ _JSON = st.recursive(
 _PATHS = st.sampled_from(["package.json", "pyproject.toml", "requirements.txt", "yarn.lock"])
 
 
+@settings(deadline=None)  # it is about what is answered, on however busy a machine
 @given(_JSON, _JSON, st.binary(max_size=40), _PATHS)
 def test_odd_manifests_break_nothing(one: object, other: object, raw: bytes, path: str) -> None:
     for head in (json.dumps(other).encode(), raw):
