@@ -242,6 +242,9 @@ def _folder(path: Path) -> Source:
             f"{path} is not a git repository",
             remedy=f"name its top folder, {above}" if above else "name the folder that holds `.git`, or run `git init`",
         )
+    head = git_dir / "HEAD"
+    if head.exists() and not head.is_file():  # git would wait for somebody to write into a pipe
+        raise RepositoryError(f"{head} is not a file", remedy="this is no repository that git would make")
     return Source(str(path), git_dir)
 
 

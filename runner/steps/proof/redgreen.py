@@ -19,7 +19,8 @@ def red_green(trial: Trial) -> Judged:
         return Judged(measured("red-green", verdict, words, trial.red, {}, show=True))
     shown, none = _sorted_out(trial)
     chance = {test: seen for test, seen in trial.repeats.flaky.items() if test in shown}
-    shown = {test: told for test, told in shown.items() if test not in chance}
+    late = {test: why for test, why in trial.repeats.unsure.items() if test in shown}
+    shown = {test: told for test, told in shown.items() if test not in chance and test not in late}
     names = tuple(sorted(shown))
     idle = [t for t in trial.head.passed if passes(trial.red, t) and t not in trial.base.tests]
     half = _half_fixed(trial, names)
@@ -28,8 +29,8 @@ def red_green(trial: Trial) -> Judged:
         "still_red": half,
     }  # fmt: skip
     findings: list[Finding] = []
-    unsure = bool(required and chance and not names)
-    if required and not names and not chance:
+    unsure = bool(required and (chance or late) and not names)
+    if required and not names and not unsure:
         why = f" These new tests pass on the base's code, too: {some(idle)}." if idle else ""
         why += "".join(f" {test} is no proof: {told}." for test, told in list(none.items())[:3])
         findings.append(
@@ -56,6 +57,7 @@ def red_green(trial: Trial) -> Judged:
     words = f"{tests(len(names), 'fail')} on the base and {'passes' if len(names) == 1 else 'pass'} on the patch"
     words += f": {some(names)}" if names else ""
     words += "".join(f"; {test} is flaky, and so no proof: {seen}" for test, seen in list(chance.items())[:3])
+    words += "".join(f"; {test} is no proof: {why}" for test, why in list(late.items())[:3])
     return Judged(measured("red-green", verdict, words, trial.red, details), tuple(findings), names)
 
 

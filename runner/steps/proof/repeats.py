@@ -147,8 +147,11 @@ class _Work:
         sides += [("red", red)] if redo_red and self._worth_a_whole("red") else []
         sides += [("head", head)] if redo_head and self._worth_a_whole("head") else []
         self._see(tuple(sides), (), times=1)
+        late = self._alone and time.monotonic() > self._until
         for test in some:
-            if len(set(red[test].whole)) > 1 or red[test].both_ways:
+            if late and any(len(seen[test].runs) == 1 for seen in (red, head)):
+                self.unsure[test] = "it could not be run again in time (repeats.seconds)"
+            elif len(set(red[test].whole)) > 1 or red[test].both_ways:
                 self.flaky[test] = f"{_counted(red[test])} on the base's code"
             elif len(set(head[test].whole)) > 1 or head[test].both_ways:
                 self.flaky[test] = f"{_counted(head[test])} on the patch"

@@ -218,3 +218,14 @@ def test_a_runner_that_knows_no_single_test_runs_all_of_them_once_more() -> None
     assert repeat(slow, again, alone=False) == Repeats()
     once = script(kept_whole=[OK], base_whole=[OK])[0]
     assert set(repeat(lost(), once, alone=False).flaky | repeat(lost(), once, alone=False).unsure) == {ONE}
+
+
+def test_a_proof_that_could_not_be_run_again_in_time_is_inconclusive(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = trial(head_source=NEW, red=RED, head=GREEN)
+    tables = {"repeats": given.policy.repeats.model_copy(update={"seconds": 0.0})}
+    late = replace(given, policy=given.policy.model_copy(update=tables))
+    again, asked = script(red=[RED], head=[GREEN])
+    found = red_green(replace(late, repeats=repeat(late, again, alone=True)))
+    assert asked == []
+    assert (found.check.verdict, found.names) == (Verdict.INCONCLUSIVE, ())
+    assert "could not be run again in time" in found.check.summary
