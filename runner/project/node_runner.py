@@ -178,7 +178,8 @@ def _measured(runner: Runner, before: list[str], after: list[str], *, number: in
     env = [f"JEST_JUNIT_{name}={shlex.quote(value)}" for name, value in named.items()]
     measuring = ["--coverage=true", "--coverageReporters=lcovonly", f"--coverageDirectory={folder}"]
     ours = [
-        "--reporters=default", f"--reporters={TOOLS}/node_modules/jest-junit", "--bail=0", "--forceExit",
+        "--reporters=default", f"--reporters={TOOLS}/jest-argv.cjs", f"--reporters={TOOLS}/node_modules/jest-junit",
+        "--bail=0", "--forceExit",
         *(measuring if cover else ["--coverage=false"]), "--coverageThreshold='{}'", "--passWithNoTests=true",
     ]  # fmt: skip
     return _shell([*before, *env, "jest"], words, ours)
