@@ -37,7 +37,7 @@ from sandbox.api import (
     ToolsRecipe,
 )
 from sandbox.connection import Connections
-from sandbox.door import NOT_SEEN, let_in, sees
+from sandbox.door import NOT_SEEN, let_in, sees, there
 from sandbox.errors import engine_failures
 from sandbox.exec import KILLED, Ending, JobWonError, Output, run, sweep
 from sandbox.limits import JOB_UIDS, command_env, create_options
@@ -326,6 +326,8 @@ class DockerSandboxes:
         """See `sandbox.api.Sandboxes.open`."""
         api = self.client.api
         self.settle()
+        if spec.door is not None:
+            there(spec.door)
         name = cleanup.name_for("automend", spec.labels)
         labels = cleanup.labels_for(self._owner, cleanup.SANDBOX, spec.labels)
         with self._job_uid() as uid:

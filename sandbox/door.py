@@ -44,6 +44,20 @@ def sees(api: APIClient, place: Path, *, image: str, owner: str) -> bool:
     return True
 
 
+def there(door: Path) -> None:
+    """Look whether a door can be opened at all, before anything is made for it.
+
+    Raises:
+        SandboxError: there is no such socket.
+    """
+    try:
+        mode = door.lstat().st_mode
+    except OSError as e:
+        raise SandboxError(f"the gateway's socket is not there: {e}", remedy="start the gateway first") from e
+    if not stat.S_ISSOCK(mode):
+        raise SandboxError(f"the gateway's door {door} is not a unix socket")
+
+
 def let_in(api: APIClient, door: Path, uid: int) -> None:
     """Make the unix socket `door` connectable for the job's uid.
 
@@ -53,13 +67,8 @@ def let_in(api: APIClient, door: Path, uid: int) -> None:
     Raises:
         SandboxError: there is no such socket, or it cannot be opened safely.
     """
-    try:
-        mode = door.lstat().st_mode
-        private = not door.parent.stat().st_mode & 0o077
-    except OSError as e:
-        raise SandboxError(f"the gateway's socket is not there: {e}", remedy="start the gateway first") from e
-    if not stat.S_ISSOCK(mode):
-        raise SandboxError(f"the gateway's door {door} is not a unix socket")
+    there(door)
+    private = not door.parent.stat().st_mode & 0o077
     with engine_failures("asking the engine about user namespaces"):
         mapped = any("name=userns" in option for option in api.info().get("SecurityOptions") or [])
     try:
