@@ -148,7 +148,7 @@ class PythonFacts:
     def key_files(self) -> dict[str, str]:
         """Files on which the environment depends."""
         names = {"pyproject.toml", "setup.py", "setup.cfg", "tox.ini", "uv.lock", "MANIFEST.in", *self.manifest.files}
-        names |= {".python-version", ".tool-versions", "Pipfile", *LOCKS}
+        names |= {".python-version", ".tool-versions", "Pipfile", "tox.toml", "noxfile.py", "hatch.toml", *LOCKS}
         names |= {p for p in self._paths if p.startswith("requirements/") and p.endswith((".txt", ".in"))}
         native = Globs(NATIVE)
         names |= {p for p in self._paths if p in native} if "setup.py" in self._paths or self.manifest.tables else set()

@@ -84,7 +84,8 @@ def judge(
         version=automend_version(),
     )
     try:
-        project = with_first_tests(project, partial(read, mirror, head_tree), paths(mirror, head_tree))
+        if project.test is None:
+            project = with_first_tests(project, partial(read, mirror, head_tree), paths(mirror, head_tree))
         patch = read_patch(mirror, base_tree, head_tree, dropped=dropped)
         case = case_of(mirror, patch, goal, policy, project)
         odd = examine(mirror, base_tree, head_tree)

@@ -7,7 +7,7 @@ import re
 import shlex
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import PurePosixPath
 from threading import Event
@@ -141,7 +141,7 @@ class Bench:
         raise ValueError("there is nothing to run: the project has no test command")
 
     def shell(self, tree: str, line: str, seconds: float) -> ExecResult:
-        """Run a shell command in the workspace of a fresh container, after the build.
+        """Run a shell command in the workspace of a fresh container, after the build; no exit code where that failed.
 
         Raises:
             SandboxError: the machine failed.
@@ -151,7 +151,9 @@ class Bench:
         def work() -> ExecResult:
             with self.box(tree) as box:
                 if self.build is not None:
-                    box.exec(["/bin/sh", "-c", self.build], timeout=self.limits.wall_seconds)
+                    built = box.exec(["/bin/sh", "-c", self.build], timeout=self.limits.wall_seconds)
+                    if built.exit_code != 0:  # what would fail now, fails for another reason
+                        return replace(built, exit_code=None)
                 return box.exec(["/bin/sh", "-c", line], timeout=min(seconds, self.limits.wall_seconds), env=_STEADY)
 
         return going_on(work, tell=log.warning)

@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from runner.model import Check, Finding, Patch, Reproduction, Verdict
+from runner.steps.proof.bench import tail
 from runner.steps.proof.trial import Judged
 from sandbox.api import ExecResult
 
@@ -21,8 +22,9 @@ NAME = "original-error"
 Run = Callable[[], ExecResult]
 
 _AT_ONCE = 2
-_OUTPUT = 4_000
 _SHOWN = 160
+_NOT_RUN = frozenset({126, 127})
+"""What a shell answers where there is no such command: that shows no error but the writer's."""
 _GUESSED_SECONDS = 20.0
 _FRAME = re.compile(r'^\s*File "(?P<file>[^"\n]+)", line \d+, in (?P<name>.+?)\s*$')
 _BEGIN = "Traceback (most recent call last):"
@@ -72,7 +74,7 @@ def replayed(
         "before": [_told(ran) for ran in before],
         "after": [_told(ran) for ran in after],
         **({"error": shown.error} if shown.error else {}),
-        **({"output": _text(after[0])} if verdict is not Verdict.PASSED else {}),
+        **({"output": tail(after[0])} if verdict is not Verdict.PASSED else {}),
     }
     seconds = round(sum(ran.seconds for ran in (*before, *after)), 2)
     check = Check(name=NAME, verdict=verdict, summary=words, seconds=seconds, details=details)
@@ -143,13 +145,15 @@ def _failed(ran: ExecResult, shown: Reproduction) -> bool:
     """Whether a run shows the error."""
     if ran.timed_out or ran.truncated or ran.exit_code in {0, None}:
         return False
-    return not shown.error or shown.error in {line.strip() for line in _text(ran).splitlines()}
+    return not shown.error or shown.error in {line.strip() for line in tail(ran).splitlines()}
 
 
 def _verdict(shown: Reproduction, before: list[ExecResult], after: list[ExecResult]) -> tuple[Verdict, str]:
     line = f"`{shown.command}`"
     red = [_failed(ran, shown) for ran in before]
     green = [ran.exit_code == 0 and not ran.timed_out for ran in after]
+    if not shown.error and before[0].exit_code in _NOT_RUN:
+        return Verdict.INCONCLUSIVE, f"{line} cannot be run on the base ({_last_line(before[0])})"
     if not any(red):
         if shown.error:
             return Verdict.PASSED, f"not shown again: {line} does not end with the reported error here"
@@ -200,13 +204,11 @@ def _findings(shown: Reproduction, verdict: Verdict, words: str, patch: Patch) -
 
 
 def _told(ran: ExecResult) -> dict[str, object]:
-    lines = _text(ran).splitlines()
-    return {"exit_code": ran.exit_code, "seconds": round(ran.seconds, 2), "last_line": lines[-1][:300] if lines else ""}
+    return {"exit_code": ran.exit_code, "seconds": round(ran.seconds, 2), "last_line": _last_line(ran)}
 
 
-def _text(ran: ExecResult) -> str:
-    ends = (part[-_OUTPUT:] for part in (ran.stdout, ran.stderr))
-    return b"\n".join(end for end in ends if end).decode("utf-8", "replace").replace("\0", "\ufffd").strip()
+def _last_line(ran: ExecResult) -> str:
+    return (tail(ran).splitlines() or [""])[-1][:300]
 
 
 def runs(shell: Callable[[str, str, float], ExecResult], tree: str, shown: Reproduction, seconds: float) -> Run:

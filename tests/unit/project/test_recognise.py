@@ -297,6 +297,8 @@ def test_the_first_tests_come_with_the_patch() -> None:
     assert after({"pkg.py": "x = 1\n"}).test is None
     # What decides how it is set up is the base's.
     assert after({**base, "test_pkg.py": "", "requirements.txt": "six\n"}).test is None
+    for name in ("tox.toml", "noxfile.py", "hatch.toml"):
+        assert after({**base, "test_pkg.py": "", name: ""}).test is None
     known = project(PYTEST)
     assert with_first_tests(known, lambda _: None, ()) is known
 

@@ -69,6 +69,7 @@ def ended(code: int | None, err: str = "", *, late: bool = False) -> ExecResult:
 GIVEN = Reproduction(command="python app.py")
 GUESSED = Reproduction(command="python app.py", error=ERROR)
 BAD, GOOD, OTHER, LATE = ended(1, f"  x\n{ERROR}"), ended(0), ended(2, "usage"), ended(None, late=True)
+NONE, UNBUILT = ended(127, "sh: 1: pythn: not found"), ended(None, "cannot compile")
 
 
 def judged(shown: Reproduction, before: Iterable[ExecResult], after: Iterable[ExecResult], *paths: str) -> Judged:
@@ -87,6 +88,9 @@ def judged(shown: Reproduction, before: Iterable[ExecResult], after: Iterable[Ex
         (GIVEN, [BAD], [BAD], Verdict.FAILED, "ends with exit code 1 on the patch, as on the base"),
         (GIVEN, [BAD], [OTHER], Verdict.FAILED, "ends with exit code 2 on the patch"),
         (GIVEN, [GOOD], [GOOD], Verdict.INCONCLUSIVE, "ends with exit code 0 on the base: it does not show the error"),
+        (GIVEN, [NONE] * 2, [GOOD] * 2, Verdict.INCONCLUSIVE, "cannot be run on the base (sh: 1: pythn: not found)"),
+        (GUESSED, [NONE], [NONE], Verdict.PASSED, "not shown again"),
+        (GIVEN, [UNBUILT], [GOOD], Verdict.INCONCLUSIVE, "it does not show the error"),
         (GIVEN, [LATE], [GOOD], Verdict.INCONCLUSIVE, "was not done in time on the base"),
         (GIVEN, [BAD], [LATE], Verdict.INCONCLUSIVE, "was not done in time on the patch"),
         (GIVEN, [BAD, GOOD], [GOOD] * 2, Verdict.INCONCLUSIVE, "goes both ways on the base: failed 1 of 2 times"),
