@@ -116,21 +116,18 @@ class Engine:
 
     def serve(self, *, poll_seconds: float, tell: Callable[[Run, str], None]) -> None:
         """Keep proposed runs moving until `stop`; `tell` hears of every run whose status changed."""
-        last: dict[str, RunStatus] = {}
+        told = {run.id: run.status for run in self._recent() if run.status.over}  # old news
         while not self._stop.is_set():
             self.submit()
             for run in self._house.store.runs(RunStatus.PROPOSED):
                 if self._stop.is_set():
-                    return
+                    break
                 if _is_due(run):
                     self.look_at(run)
             self.submit()
-            for run in self._house.store.runs(since=timedelta(days=30)):
-                if last.get(run.id) is not run.status:
-                    if last or not run.status.over:
-                        tell(run, run.reason or self._house.store.now(run.id))
-                    last[run.id] = run.status
+            self._tell_changes(told, tell)
             self._stop.wait(poll_seconds)
+        self._tell_changes(told, tell)  # a run may have ended since: whoever stops us must hear of it
 
     def settle(self) -> None:
         """Look at every proposed run once, and wait until what that began has ended."""
@@ -208,6 +205,15 @@ class Engine:
         self._lock = None
 
     # ── inside ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _recent(self) -> list[Run]:
+        return self._house.store.runs(since=timedelta(days=30))
+
+    def _tell_changes(self, told: dict[str, RunStatus], tell: Callable[[Run, str], None]) -> None:
+        for run in self._recent():
+            if told.get(run.id) is not run.status:
+                tell(run, run.reason or self._house.store.now(run.id))
+                told[run.id] = run.status
 
     def _clear(self, run_id: str) -> None:
         try:
