@@ -35,12 +35,12 @@ if sys.path and Path(sys.path[0]).resolve() == Path(__file__).resolve().parent:
 
 from unidiff.patch import PatchSet
 
-from runner.config import RepoConfig
 from runner.git.mirror import Mirror
 from runner.git.trees import contents, paths, read
 from runner.model import Goal, Report, Verdict
 from runner.policy.schema import Policy, load_policy
 from runner.project import Project, environment_recipe, recognise
+from runner.settings import RepoConfig
 from runner.steps.gate import judge
 from sandbox.api import LABEL_RUN, Limits
 from sandbox.docker import DockerSandboxes

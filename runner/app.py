@@ -16,7 +16,7 @@ from runner.agents.recording import load_recording, prompt_of
 from runner.agents.sameness import Difference, first_difference, requests
 from runner.agents.summary import build_summarizer
 from runner.agents.tools import agent_tools
-from runner.config import Host, RepoConfig, read_repo_config
+from runner.config import Host, read_repo_config
 from runner.engine import Engine
 from runner.errors import UsageError
 from runner.evidence.document import EvidenceFile
@@ -31,6 +31,7 @@ from runner.policy.schema import load_policy
 from runner.ports import Deployer, Probe
 from runner.rollout.command import CommandDeployer
 from runner.rollout.health import HttpAndLogProbe
+from runner.settings import RepoConfig
 from runner.steps import again, tidy
 from runner.steps.again import Source
 from runner.steps.house import House

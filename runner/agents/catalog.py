@@ -16,10 +16,11 @@ from runner.agents.replay_anthropic import MessagesVoice
 from runner.agents.replay_openai import ResponsesVoice
 from runner.agents.script import load_script
 from runner.budget import Price
-from runner.config import AgentConfig, Host, PriceConfig
+from runner.config import Host
 from runner.errors import ConfigError, ProviderError
 from runner.exchanges import Exchange, record_path
 from runner.ports import Agent, Dialect, Gateway, Upstream
+from runner.settings import AgentConfig, PriceConfig
 from runner.tripwire import Tripwire
 
 CLIS: dict[str, Cli] = {"codex": Codex(), "claude": Claude()}

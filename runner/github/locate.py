@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from runner.config import RepoConfig
 from runner.errors import RepositoryError, UsageError
+from runner.settings import RepoConfig
 
 _OWNER_NAME = re.compile(r"([A-Za-z0-9_][A-Za-z0-9_-]{0,99})/([A-Za-z0-9._-]{1,100})")
 _SCP_LIKE = re.compile(r"(?:[A-Za-z0-9._-]+@)?([A-Za-z0-9][A-Za-z0-9.-]*):(?!//)([^\s:-]\S*)")

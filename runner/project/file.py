@@ -7,8 +7,9 @@ from typing import Any
 
 from pydantic import Field, ValidationError
 
-from runner.config import RepoConfig, Section, explain
+from runner.config import explain
 from runner.errors import ConfigError
+from runner.settings import RepoConfig, Section
 
 NAME = ".automend.toml"
 

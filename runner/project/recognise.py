@@ -8,12 +8,12 @@ from collections.abc import Collection
 from dataclasses import replace
 from typing import Literal
 
-from runner.config import RepoConfig
 from runner.policy.globs import Globs
 from runner.project import node, python
 from runner.project.file import NAME, RepoFile, read_file
 from runner.project.manifest import Read
 from runner.project.model import Command, Lint, Project, Pytest
+from runner.settings import RepoConfig
 
 _SHELL = set("|&;<>$`(){}*?\n\\")
 _PYTEST = re.compile(r"^(?:(?:\S*/)?python3?\s+-m\s+pytest|(?:\S*/)?(?:pytest|py\.test))(?:\s|$)")

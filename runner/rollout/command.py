@@ -9,11 +9,11 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from runner.config import DeployConfig
 from runner.errors import DeployError
 from runner.model import Rollout, Verdict
 from runner.rollout.once import OnceResult, recorded, run_once
 from runner.rollout.supervise import write_atomically
+from runner.settings import DeployConfig
 
 PASSED_ON = (
     "PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "TMPDIR", "XDG_RUNTIME_DIR",

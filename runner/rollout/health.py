@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 
 import httpx
 
-from runner.config import ProbeConfig
 from runner.model import Health, Level
 from runner.rollout.logtail import LogTail
+from runner.settings import ProbeConfig
 
 # ── thresholds ───────────────────────────────────────────────────────────────────────────────────────────────
 # level       when (any of)                                       because

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from runner.config import RepoConfig
 from runner.errors import AutomendError, ConfigError, Refused, UsageError
 from runner.evidence.document import EvidenceFile, Subject
 from runner.git.diff import apply_text
 from runner.git.mirror import Mirror
 from runner.policy.schema import Policy
+from runner.settings import RepoConfig
 
 
 @dataclass(frozen=True)

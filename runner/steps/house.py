@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runner.budget import Allowance, Scope
-from runner.config import BudgetConfig, Host, RepoConfig, read_repo_config
+from runner.config import Host, read_repo_config
 from runner.errors import ConfigError, ForgeError, RepositoryError
 from runner.evidence.keys import Signer, load_key
 from runner.git.mirror import Mirror
@@ -17,6 +17,7 @@ from runner.model import Base, Place, Run
 from runner.policy.schema import Policy, load_policy
 from runner.ports import Agent, Deployer, Forge, Probe, Summarizer
 from runner.project import Project, recognise
+from runner.settings import BudgetConfig, RepoConfig
 from runner.spending import Account
 from runner.store import Store
 from sandbox.api import LABEL_RUN, Limits, Sandboxes, ToolsRecipe

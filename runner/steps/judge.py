@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
-from runner.config import RepoConfig
 from runner.evidence import seal
 from runner.evidence.document import EvidenceFile
 from runner.git.mirror import Mirror
 from runner.git.trees import paths
 from runner.model import Goal, Report, Reproduction
 from runner.policy.schema import Policy
+from runner.settings import RepoConfig
 from runner.steps import memory
 from runner.steps.gate import judge
 from runner.steps.house import House, base_of, labels, project_of, tree_of

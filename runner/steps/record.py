@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from runner.config import RepoConfig
 from runner.errors import GitError, UsageError
 from runner.evidence import seal
 from runner.evidence.document import (
@@ -30,6 +29,7 @@ from runner.git.mirror import Mirror
 from runner.model import Report, SuiteRun, TestEvidence
 from runner.policy.schema import Policy
 from runner.project import Project
+from runner.settings import RepoConfig
 from runner.steps.house import House
 from sandbox.api import Limits
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from runner.config import RepoConfig
 from runner.git.diff import read_patch
 from runner.git.importing import examine
 from runner.model import Finding, Goal, Noun, Verdict
@@ -14,6 +13,7 @@ from runner.policy.case import Family
 from runner.policy.evaluate import FAMILIES, evaluate
 from runner.policy.explain import Setting, explained
 from runner.policy.schema import Policy
+from runner.settings import RepoConfig
 from runner.steps.again import Change, Source
 from runner.steps.gate import case_of
 from runner.steps.house import House, project_of

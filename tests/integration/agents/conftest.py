@@ -14,10 +14,11 @@ import pytest
 
 from runner.agents.catalog import build_agents
 from runner.agents.tools import agent_tools
-from runner.config import AgentConfig, Host, Secrets, Settings
+from runner.config import Host, Secrets
 from runner.gateway import Gateway, Patience
 from runner.model import Attempt
 from runner.ports import Agent, Budget
+from runner.settings import AgentConfig, Settings
 from sandbox.api import SandboxError, Spec
 from sandbox.docker import DockerSandboxes
 

@@ -17,11 +17,12 @@ import pytest
 from runner.agents import cli as cli_module
 from runner.agents import replay_openai
 from runner.agents.catalog import build_agents
-from runner.config import AgentConfig, Host, Secrets, Settings
+from runner.config import Host, Secrets
 from runner.exchanges import read_exchanges
 from runner.gateway import Gateway
 from runner.model import Outcome
 from runner.ports import Agent, Budget
+from runner.settings import AgentConfig, Settings
 
 from .conftest import Tried
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from runner.config import DeployConfig, ProbeConfig
 from runner.model import Level, Verdict
 from runner.rollout.command import CommandDeployer
 from runner.rollout.health import HttpAndLogProbe
+from runner.settings import DeployConfig, ProbeConfig
 
 if TYPE_CHECKING:
     from tests.integration.examples.conftest import Host

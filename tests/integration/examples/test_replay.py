@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from runner.config import ProbeConfig
 from runner.model import Level
 from runner.rollout.health import HttpAndLogProbe
+from runner.settings import ProbeConfig
 
 if TYPE_CHECKING:
     from tests.integration.examples.conftest import Host, Repo

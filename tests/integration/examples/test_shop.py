@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from runner.config import RepoConfig
 from runner.policy.schema import load_policy
 from runner.project.model import Pytest
 from runner.project.recognise import recognise
+from runner.settings import RepoConfig
 
 if TYPE_CHECKING:
     from tests.integration.examples.conftest import Host, Repo

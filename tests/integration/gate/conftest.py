@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from runner.config import RepoConfig
 from runner.git.mirror import Mirror
 from runner.git.trees import paths, read
 from runner.model import Goal, Report, Reproduction, Verdict
 from runner.policy.schema import Action, Policy, load_policy
 from runner.project import Project, recognise
+from runner.settings import RepoConfig
 from runner.steps.gate import judge
 from sandbox.api import LABEL_RUN, Limits
 from sandbox.docker import DockerSandboxes

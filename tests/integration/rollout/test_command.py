@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from runner.config import DeployConfig
 from runner.errors import DeployError
 from runner.model import Verdict
 from runner.ports import Deployer
 from runner.rollout.command import CommandDeployer
+from runner.settings import DeployConfig
 
 A, B = "a" * 40, "b" * 40
 

@@ -8,11 +8,12 @@ import pytest
 from pydantic import SecretStr
 
 from runner.agents.catalog import build_agents
-from runner.config import BUILT_IN_AGENTS, AgentConfig, Host, Secrets, Settings
+from runner.config import Host, Secrets
 from runner.errors import ConfigError, ProviderError
 from runner.gateway import Gateway
 from runner.gateway.upstream import HttpUpstream
 from runner.ports import Budget, Upstream
+from runner.settings import BUILT_IN_AGENTS, AgentConfig, Settings
 
 
 @pytest.fixture

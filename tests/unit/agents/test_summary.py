@@ -15,8 +15,9 @@ import pytest
 from pydantic import SecretStr
 
 from runner.agents.summary import DEFAULT_MODELS, build_summarizer, prompt
-from runner.config import Host, Secrets, Settings
+from runner.config import Host, Secrets
 from runner.model import Attempt, Job, Outcome, Patch, Report, Run, RunStatus, Verdict
+from runner.settings import Settings
 
 REPORT = Report(verdict=Verdict.PASSED, patch=Patch(base_tree="a", head_tree="b"))
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from runner.config import RepoConfig
 from runner.errors import RepositoryError, UsageError
 from runner.github.locate import Location, locate, on_forge
+from runner.settings import RepoConfig
 
 SERVER = "https://github.com"
 HUB = "http://127.0.0.1:8080"

@@ -6,8 +6,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from runner.config import RepoConfig
 from runner.project import Command, recognise
+from runner.settings import RepoConfig
 
 POSTAGE = Path(__file__).parents[3] / "examples/postage"
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from runner.config import RepoConfig
 from runner.project import Command, Project, for_tree, recognise
 from runner.project.node_runner import node_tests
 from runner.project.node_version import NoNodeError, node_version, satisfies
+from runner.settings import RepoConfig
 
 
 def project(package: object, files: dict[str, str] | None = None, **host: Any) -> Project:

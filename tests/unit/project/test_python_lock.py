@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import subprocess
 
-from runner.config import RepoConfig
 from runner.project import Project, recognise
 from runner.project.python_lock import constraints, pipfile
+from runner.settings import RepoConfig
 
 POETRY = """
 [[package]]

@@ -7,9 +7,9 @@ import tomllib
 
 import pytest
 
-from runner.config import RepoConfig
 from runner.project import recognise
 from runner.project.python_version import Wanted, make_environment, wanted_python
+from runner.settings import RepoConfig
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from runner.config import RepoConfig
 from runner.git.mirror import Mirror
 from runner.project import environment_recipe, for_tree, recognise
+from runner.settings import RepoConfig
 from sandbox.api import SandboxError
 from sandbox.image import environment_key
 

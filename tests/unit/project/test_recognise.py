@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from runner.config import RepoConfig
 from runner.errors import ConfigError
 from runner.project import Command, Lint, Project, Pytest, for_tree, recognise, with_first_tests
 from runner.project.steady import MODULE
+from runner.settings import RepoConfig
 
 
 def project(files: dict[str, str], **host: Any) -> Project:

@@ -6,10 +6,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from runner.config import ProbeConfig
 from runner.model import Health, Level
 from runner.ports import Probe
 from runner.rollout.health import HttpAndLogProbe
+from runner.settings import ProbeConfig
 
 
 class Clock:

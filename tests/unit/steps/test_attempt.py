@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from runner.budget import Allowance
-from runner.config import Settings
 from runner.errors import ConfigError, Inconclusive
 from runner.model import Attempt, Base, Job, Outcome, Run, RunStatus, Usage
+from runner.settings import Settings
 from runner.spending import Account
 from runner.steps import attempt, finish
 from runner.steps.house import House

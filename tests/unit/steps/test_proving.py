@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from runner.config import RepoConfig
 from runner.model import Check, Goal, Patch, Verdict
 from runner.policy.case import Case
 from runner.policy.schema import load_policy
 from runner.project import recognise
+from runner.settings import RepoConfig
 from runner.steps import proving
 from runner.steps.proving import Prover
 from runner.steps.verify import Proof
