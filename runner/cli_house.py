@@ -6,20 +6,17 @@ import json
 import time
 
 import click
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from runner.app import App, keeping, opened
+from runner.cli_end import err, out
 from runner.config import load
 from runner.errors import UsageError
 from sandbox.stock import Keeping, StockedImage
 
 _DAY = 86_400
 _MIB = 1 << 20
-
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
 
 
 @click.command("clean")

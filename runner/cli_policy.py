@@ -6,11 +6,11 @@ import json
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from runner.app import opened
+from runner.cli_end import EXIT_OF_VERDICT, out
 from runner.config import load
 from runner.errors import UsageError
 from runner.model import Goal, Verdict
@@ -18,10 +18,7 @@ from runner.policy.schema import known, load_policy
 from runner.screens import SIGN
 from runner.steps import rules
 
-_EXIT = {Verdict.PASSED: 0, Verdict.FAILED: 1, Verdict.ERROR: 3, Verdict.INCONCLUSIVE: 4}
 _LARGEST_PATCH = 64 << 20
-
-out = Console(highlight=False)
 
 
 @click.group("policy")
@@ -116,7 +113,7 @@ def test_command(
         )
     else:
         _show(answers)
-    context.exit(_EXIT[verdict])
+    context.exit(EXIT_OF_VERDICT[verdict])
 
 
 def _show(answers: tuple[rules.Answer, ...]) -> None:

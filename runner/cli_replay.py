@@ -7,11 +7,11 @@ import signal
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from runner.app import Replayed, opened
+from runner.cli_end import err, out
 from runner.config import load
 from runner.model import Run, Verdict
 from runner.screens import SIGN, duration
@@ -20,9 +20,6 @@ from runner.steps.brief import plain
 _SAME, _DIFFERENT = 0, 1
 _LONGEST = 400
 _MOST_FILES = 20
-
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
 
 
 @click.command("replay")
