@@ -36,6 +36,7 @@ from runner.evidence.compare import compare
 from runner.evidence.document import EvidenceFile
 from runner.evidence.keys import key_id, make_key, read_public
 from runner.exchanges import read_exchanges
+from runner.interrupt import interruptible
 from runner.model import Goal, Job, Moment, Run, RunStatus, Trigger, Verdict
 from runner.screens_transcript import show_transcript, transcript_json
 from sandbox.api import SandboxError
@@ -233,19 +234,21 @@ def gate_command(
         app.gate_name() as name,
         err.status("judging", spinner="dots") as status,
     ):
-        _on_interrupt(lambda: None if static else app.abandon_gate(name))
-        judged = app.gate(
-            repo=repo,
-            base=base,
-            head=head,
-            patch=patch,
-            goal=Goal(goal or "fix"),
-            policy=policy,
-            repo_config=repo_config,
-            static=static,
-            name=name,
-            progress=lambda words: status.update(escape(words)),
-            reproduce=_reproduce(reproduce, goal or "fix"),
+        judged = interruptible(
+            lambda: app.gate(
+                repo=repo,
+                base=base,
+                head=head,
+                patch=patch,
+                goal=Goal(goal or "fix"),
+                policy=policy,
+                repo_config=repo_config,
+                static=static,
+                name=name,
+                progress=lambda words: status.update(escape(words)),
+                reproduce=_reproduce(reproduce, goal or "fix"),
+            ),
+            clear_up=lambda: None if static else app.abandon_gate(name),
         )
     _write_evidence(evidence_out, judged.evidence)
     if as_json:
@@ -262,6 +265,14 @@ def serve_command(context: click.Context, once: bool) -> None:
     """Keep proposed runs moving: CI, reviews, merge, deploy, watch. Ends on Ctrl-C or SIGTERM."""
     host = _host(context)
     with opened(host) as app:
+
+        def stop(number: int, _frame: object) -> None:
+            err.print(f"[dim]stopping ({signal.Signals(number).name}); unfinished runs go on at the next start[/]")
+            app.engine.stop()
+
+        if not once:  # from the first moment on: runs are at work as soon as we are the engine
+            signal.signal(signal.SIGTERM, stop)
+            signal.signal(signal.SIGINT, stop)
         if not app.engine.take_over():
             raise UsageError(
                 f"another automend process works for {host.home}", remedy="stop it, or set another AUTOMEND_HOME"
@@ -269,13 +280,6 @@ def serve_command(context: click.Context, once: bool) -> None:
         if once:
             app.engine.settle()
             return
-
-        def stop(number: int, _frame: object) -> None:
-            err.print(f"[dim]stopping ({signal.Signals(number).name}); unfinished runs go on at the next start[/]")
-            app.engine.stop()
-
-        signal.signal(signal.SIGTERM, stop)
-        signal.signal(signal.SIGINT, stop)
         err.print(f"automend serves {host.home}, looking every {host.settings.serve.poll_seconds:g} s")
         app.engine.serve(poll_seconds=host.settings.serve.poll_seconds, tell=_tell_change)
     _leave(0)
@@ -475,14 +479,16 @@ def _gate_again(
         app.gate_name() as name,
         err.status("judging again", spinner="dots") as status,
     ):
-        _on_interrupt(lambda: None if then.result.static else app.abandon_gate(name))
-        judged = app.gate_again(
-            then,
-            repo=repo,
-            head=head,
-            policy=policy,
-            name=name,
-            progress=lambda words: status.update(escape(words)),
+        judged = interruptible(
+            lambda: app.gate_again(
+                then,
+                repo=repo,
+                head=head,
+                policy=policy,
+                name=name,
+                progress=lambda words: status.update(escape(words)),
+            ),
+            clear_up=lambda: None if then.result.static else app.abandon_gate(name),
         )
     _write_evidence(evidence_out, judged.evidence)
     found = compare(then, judged.evidence)
@@ -555,23 +561,6 @@ def _tell_dirty(app: App, repo: str) -> None:
 
 def _tell_change(run: Run, words: str) -> None:
     err.print(f"{run.id} [{screens.COLOUR[run.status]}]{run.status.value}[/] {escape(words)}")
-
-
-def _on_interrupt(clear_up: Callable[[], None]) -> None:
-    """On Ctrl-C or SIGTERM: clear up, end at once. An exception would have to wait for threads that wait for tests."""
-
-    def stop(_number: int, _frame: object) -> None:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-        try:
-            clear_up()
-        except SandboxError as e:
-            err.print(f"[yellow]containers may be left:[/] {escape(e.message)}")
-        err.print("interrupted")
-        _leave(INTERRUPTED)
-
-    signal.signal(signal.SIGINT, stop)
-    signal.signal(signal.SIGTERM, stop)
 
 
 def _leave(code: int) -> NoReturn:
