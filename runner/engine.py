@@ -42,7 +42,7 @@ _QUEUES = {"propose": "work", "revise": "work", "land": "land"}
 """Which queue a workflow goes to. Both are partitioned by repository: one job and one landing at a time in each."""
 
 _BROKEN = {"ERROR", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"}
-_INTERRUPTED_SECONDS = 30.0
+_INTERRUPTED_SECONDS = 60.0
 
 WORKFLOWS = (pipeline.propose_change, pipeline.revise_change, pipeline.land_change)
 
