@@ -196,7 +196,7 @@ def test_a_release_that_makes_things_worse_is_taken_back(town, proposed, calc):
     town.house.configure(
         f'[repo."acme/calc".deploy]\ncommand = {deploy}\ncurrent = "cat live"\ncwd = {json.dumps(str(folder))}\n'
         f'[repo."acme/calc".health]\nurl = "http://127.0.0.1:{server.server_address[1]}/"\ninterval_seconds = 0.1\n'
-        "baseline_seconds = 0.5\nwindow_seconds = 2\n"
+        "timeout_seconds = 60\nbaseline_seconds = 0.5\nwindow_seconds = 2\n"
     )
     run = proposed()
     serve = town.house.start("serve")

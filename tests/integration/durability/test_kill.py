@@ -103,6 +103,7 @@ def world(tmp_path):
         [repo."{REPO}".health]
         url = "http://127.0.0.1:{server.server_address[1]}/"
         interval_seconds = 0.1
+        timeout_seconds = 60
         baseline_seconds = 0.3
         window_seconds = 1
         """)
