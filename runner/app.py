@@ -318,11 +318,12 @@ class App:
         return gate_name(self.house)
 
     def abandon_gate(self, name: str) -> None:
-        """Remove the containers of a gate that a person interrupted; its threads may still be making the next."""
-        for _ in range(20):
-            if not self.sandboxes.reap(run=name):
-                return
-            time.sleep(0.3)
+        """Remove the containers of a gate that a person interrupted, and let its threads make no other.
+
+        Raises:
+            SandboxError: something may be left.
+        """
+        self.sandboxes.shut(name)
 
     def clean(self, *, dry_run: bool) -> list[str]:
         """Remove what runs and gates left that are over or unknown, never anything of those at work; what it was.

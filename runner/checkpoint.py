@@ -12,8 +12,8 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, Concatenate, ParamSpec, TypeVar, get_type_hints
 
 from dbos import DBOS
@@ -44,8 +44,19 @@ def move_in(house: House) -> None:
 
 
 def at_work(run: str) -> bool:
-    """Whether a step of a run is being done in this process now."""
+    """Whether a workflow of a run is going on in this process now: between its steps, too."""
     return _at_work[run] > 0
+
+
+@contextmanager
+def _going_on(run: str) -> Iterator[None]:
+    with _counting:
+        _at_work[run] += 1
+    try:
+        yield
+    finally:
+        with _counting:
+            _at_work[run] -= 1
 
 
 def house() -> House:
@@ -65,10 +76,11 @@ def workflow(name: str) -> Callable[[Callable[..., Awaitable[None]]], Callable[.
     def wrap(story: Callable[..., Awaitable[None]]) -> Callable[..., Coroutine[Any, Any, None]]:
         @DBOS.workflow(name=name)
         async def durable(run: str, *args: str) -> None:
-            try:
-                await story(run, *args)
-            except AutomendError as e:
-                await step(finish.failed, run, e.to_json())
+            with _going_on(run):
+                try:
+                    await story(run, *args)
+                except AutomendError as e:
+                    await step(finish.failed, run, e.to_json())
 
         return durable
 
@@ -105,15 +117,11 @@ async def _checkpointed(body: Callable[..., R], run: str, args: tuple[Any, ...],
     key = f"{DBOS.workflow_id}/{DBOS.step_id}/{name}"
 
     def once() -> dict[str, Any]:
-        with _counting:
-            _at_work[run] += 1
         try:
             return done()
         finally:
             with suppress(SandboxError):  # the engine is away still; the next one that comes up reaps
                 house().sandboxes.settle()
-            with _counting:
-                _at_work[run] -= 1
 
     def done() -> dict[str, Any]:
         began = time.monotonic()

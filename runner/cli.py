@@ -23,7 +23,7 @@ import sandbox
 from runner import doctor as doctor_checks
 from runner import screens
 from runner.app import App, opened
-from runner.cli_end import EXIT_OF_STATUS, INTERRUPTED, err, leave, out, tell_error
+from runner.cli_end import EXIT_OF_STATUS, INTERRUPTED, err, hush, leave, out, tell_error
 from runner.cli_gate import gate_command, reproduction
 from runner.cli_house import clean_command, images_command
 from runner.cli_look import run_json, show_command, status_command
@@ -152,6 +152,14 @@ def serve_command(context: click.Context, once: bool) -> None:
     """Keep proposed runs moving: CI, reviews, merge, deploy, watch. Ends on Ctrl-C or SIGTERM."""
     host = _host(context)
     with opened(host) as app:
+
+        def stop(number: int, _frame: object) -> None:
+            err.print(f"[dim]stopping ({signal.Signals(number).name}); unfinished runs go on at the next start[/]")
+            app.engine.stop()
+
+        if not once:  # from the first moment on: runs are at work as soon as we are the engine
+            signal.signal(signal.SIGTERM, stop)
+            signal.signal(signal.SIGINT, stop)
         if not app.engine.take_over():
             raise UsageError(
                 f"another automend process works for {host.home}", remedy="stop it, or set another AUTOMEND_HOME"
@@ -159,13 +167,6 @@ def serve_command(context: click.Context, once: bool) -> None:
         if once:
             app.engine.settle()
             return
-
-        def stop(number: int, _frame: object) -> None:
-            err.print(f"[dim]stopping ({signal.Signals(number).name}); unfinished runs go on at the next start[/]")
-            app.engine.stop()
-
-        signal.signal(signal.SIGTERM, stop)
-        signal.signal(signal.SIGINT, stop)
         err.print(f"automend serves {host.home}, looking every {host.settings.serve.poll_seconds:g} s")
         app.engine.serve(poll_seconds=host.settings.serve.poll_seconds, tell=_tell_change)
     leave(0)
@@ -278,6 +279,7 @@ def _follow(app: App, run: Run, *, quiet: bool) -> Run:
             return app.follow(run.id, tell=tell, now=lambda words: status.update(escape(words or "…")))
     except KeyboardInterrupt:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        hush()
         err.print("[dim]stopping, and clearing up[/]")
         app.engine.cancel(run.id)
         err.print(f"interrupted; run {run.id} is stopped, nothing of it is left running")

@@ -10,14 +10,15 @@ import click
 from rich.markup import escape
 
 from runner import screens
-from runner.app import opened
-from runner.cli_end import EXIT_OF_VERDICT, err, leave, on_interrupt, out
+from runner.app import App, opened
+from runner.cli_end import EXIT_OF_VERDICT, err, hush, leave, out
 from runner.config import Host, load
 from runner.errors import UsageError
 from runner.evidence import seal
 from runner.evidence.compare import compare
 from runner.evidence.document import EvidenceFile
 from runner.evidence.keys import read_public
+from runner.interrupt import interruptible
 from runner.model import Goal
 
 _LARGEST_PATCH = 64 << 20
@@ -88,19 +89,21 @@ def gate_command(
         app.gate_name() as name,
         err.status("judging", spinner="dots") as status,
     ):
-        on_interrupt(lambda: None if static else app.abandon_gate(name))
-        judged = app.gate(
-            repo=repo,
-            base=base,
-            head=head,
-            patch=patch,
-            goal=Goal(goal or "fix"),
-            policy=policy,
-            repo_config=repo_config,
-            static=static,
-            name=name,
-            progress=lambda words: status.update(escape(words)),
-            reproduce=reproduction(reproduce, goal or "fix"),
+        judged = interruptible(
+            lambda: app.gate(
+                repo=repo,
+                base=base,
+                head=head,
+                patch=patch,
+                goal=Goal(goal or "fix"),
+                policy=policy,
+                repo_config=repo_config,
+                static=static,
+                name=name,
+                progress=lambda words: status.update(escape(words)),
+                reproduce=reproduction(reproduce, goal or "fix"),
+            ),
+            clear_up=lambda: _abandon(app, name, static=static),
         )
     _write_evidence(evidence_out, judged.evidence)
     if as_json:
@@ -138,14 +141,16 @@ def _gate_again(
         app.gate_name() as name,
         err.status("judging again", spinner="dots") as status,
     ):
-        on_interrupt(lambda: None if then.result.static else app.abandon_gate(name))
-        judged = app.gate_again(
-            then,
-            repo=repo,
-            head=head,
-            policy=policy,
-            name=name,
-            progress=lambda words: status.update(escape(words)),
+        judged = interruptible(
+            lambda: app.gate_again(
+                then,
+                repo=repo,
+                head=head,
+                policy=policy,
+                name=name,
+                progress=lambda words: status.update(escape(words)),
+            ),
+            clear_up=lambda: _abandon(app, name, static=then.result.static),
         )
     _write_evidence(evidence_out, judged.evidence)
     found = compare(then, judged.evidence)
@@ -158,6 +163,12 @@ def _gate_again(
         out.print(f"{escape(str(path))}: {escape(seal.in_words(then))}", soft_wrap=True)
         out.print(screens.comparison_block(found))
     leave(found.exit_code)
+
+
+def _abandon(app: App, name: str, *, static: bool) -> None:
+    hush()
+    if not static:
+        app.abandon_gate(name)
 
 
 def _write_evidence(path: Path | None, evidence: EvidenceFile) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 from typing import Any
 
 import click
@@ -13,6 +12,7 @@ from rich.table import Table
 from runner.app import Replayed, opened
 from runner.cli_end import err, out
 from runner.config import load
+from runner.interrupt import interruptible
 from runner.model import Run, Verdict
 from runner.screens import SIGN, duration
 from runner.steps.brief import plain
@@ -38,15 +38,13 @@ def replay_command(context: click.Context, *, run_id: str, attempt: int | None, 
     """
     with opened(load(config=context.obj)) as app:
         run = app.house.store.run(run_id)
-        signal.signal(signal.SIGTERM, signal.default_int_handler)  # end as on Ctrl-C: clear up first
         with app.gate_name() as name, err.status("beginning", spinner="dots") as status:
-            try:
-                played = app.replay(
+            played = interruptible(
+                lambda: app.replay(
                     run, attempt, name=name, progress=lambda words: status.update(escape(words.replace("\n", " ")))
-                )
-            except KeyboardInterrupt:
-                app.abandon_gate(name)
-                raise
+                ),
+                clear_up=lambda: app.abandon_gate(name),
+            )
     if as_json:
         out.print_json(json.dumps(_document(run, played)))
     else:

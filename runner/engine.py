@@ -13,7 +13,6 @@ import fcntl
 import logging
 import os
 import secrets
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,6 +25,7 @@ from dbos import DBOS, DBOSClient, DBOSConfig, EnqueueOptions, WorkflowStatus
 
 from runner import checkpoint, pipeline
 from runner.errors import AutomendError
+from runner.interrupt import Bell
 from runner.model import Run, RunStatus
 from runner.steps import judge, propose, review
 from runner.steps.house import House
@@ -42,7 +42,7 @@ _QUEUES = {"propose": "work", "revise": "work", "land": "land"}
 """Which queue a workflow goes to. Both are partitioned by repository: one job and one landing at a time in each."""
 
 _BROKEN = {"ERROR", "MAX_RECOVERY_ATTEMPTS_EXCEEDED"}
-_INTERRUPTED_SECONDS = 30.0
+_INTERRUPTED_SECONDS = 60.0
 
 WORKFLOWS = (pipeline.propose_change, pipeline.revise_change, pipeline.land_change)
 
@@ -58,7 +58,7 @@ class Engine:
         self._house = house
         self._lock: IO[str] | None = None
         self._client: DBOSClient | None = None
-        self._stop = threading.Event()
+        self._stop = Bell()
         self._url = f"sqlite:///{house.host.home / 'durable.sqlite'}"
 
     @property
@@ -117,10 +117,10 @@ class Engine:
     def serve(self, *, poll_seconds: float, tell: Callable[[Run, str], None]) -> None:
         """Keep proposed runs moving until `stop`; `tell` hears of every run whose status changed."""
         told = {run.id: run.status for run in self._recent() if run.status.over}  # old news
-        while not self._stop.is_set():
+        while not self._stop.is_rung():
             self.submit()
             for run in self._house.store.runs(RunStatus.PROPOSED):
-                if self._stop.is_set():
+                if self._stop.is_rung():
                     break
                 if _is_due(run):
                     self.look_at(run)
@@ -140,7 +140,7 @@ class Engine:
 
     def stop(self) -> None:
         """End `serve`; safe in a signal handler."""
-        self._stop.set()
+        self._stop.ring()
 
     def look_at(self, run: Run) -> None:
         """Decide what a proposed run does next, from the forge's state now. A forge that is down changes nothing."""
@@ -179,10 +179,14 @@ class Engine:
         self._house.store.finish(run_id, RunStatus.STOPPED, "interrupted", exit_code=130)
         for workflow in wanted:
             client.cancel_workflow(workflow)
-        # A step is not cut short: without its container it ends soon, and then it makes no new one.
+        try:
+            self._house.sandboxes.shut(run_id)
+        except SandboxError as e:
+            log.warning("containers of run %s may be left: %s", run_id, e.message)
+        # A step is not cut short: without a container it ends soon, and so does its workflow.
         until = time.monotonic() + _INTERRUPTED_SECONDS
         while checkpoint.at_work(run_id) and time.monotonic() < until:
-            self._clear(run_id)
+            self._clear(run_id)  # of an environment that is just being built
             time.sleep(0.2)
         self._clear(run_id)
         try:
@@ -195,7 +199,7 @@ class Engine:
 
     def close(self) -> None:
         """Stop. What is unfinished is recovered by the next engine."""
-        self._stop.set()
+        self._stop.ring()
         if self._lock is None:
             return
         if self._client is not None:

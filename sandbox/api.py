@@ -275,6 +275,16 @@ class Sandboxes(Protocol):
         """
         ...
 
+    def shut(self, run: str) -> None:
+        """Make no more containers for a run, and remove those that it has or that are just being made.
+
+        In this process, that is: whoever works in them is told that they are gone, and gets no new ones.
+
+        Raises:
+            SandboxError: something could not be removed, or the engine is gone.
+        """
+        ...
+
     def sweep(self, *, dry_run: bool = False) -> list[str]:
         """Remove the temporary files of processes that are gone; needs no engine. The paths of what was removed.
 

@@ -22,8 +22,10 @@ from docker import APIClient, DockerClient
 from docker.models.containers import Container
 
 from sandbox import cleanup, compare, image, stock, tools, workspace
+from sandbox.admission import Admission
 from sandbox.again import going_on
 from sandbox.api import (
+    LABEL_RUN,
     WORKSPACE,
     Changes,
     Environment,
@@ -52,6 +54,8 @@ IMAGE_SECONDS = 1800
 LOCAL = "http+docker://"
 """How docker-py calls an engine on a unix socket."""
 NOTICE_SECONDS = 5.0
+SHUT_SECONDS = 60.0
+SHUT_LOOK_SECONDS = 0.2
 NOT_ENDED = "its processes could not be ended otherwise"
 MIB = 1 << 20
 PRUNED_AT_ONCE = 5
@@ -307,6 +311,7 @@ class DockerSandboxes:
         self._lock = threading.Lock()
         self._uids: set[int] = set()
         self._owed: set[str] = set()
+        self._admission = Admission()
 
     @property
     def client(self) -> DockerClient:
@@ -330,7 +335,7 @@ class DockerSandboxes:
             there(spec.door)
         name = cleanup.name_for("automend", spec.labels)
         labels = cleanup.labels_for(self._owner, cleanup.SANDBOX, spec.labels)
-        with self._job_uid() as uid:
+        with self._admission.admitted(spec.labels.get(LABEL_RUN, "")), self._job_uid() as uid:
             options = partial(create_options, spec, name=name, uid=uid, labels=labels, runtime=self._runtime)
             box = DockerSandbox(api, container=name, name=name, uid=uid, limits=spec.limits)
             try:
@@ -391,6 +396,7 @@ class DockerSandboxes:
         """See `sandbox.api.Sandboxes.environment`."""
 
         def work() -> Environment:
+            self._admission.check(labels.get(LABEL_RUN, ""))
             return image.environment(
                 self._connections.client(IMAGE_SECONDS).api,
                 recipe,
@@ -465,6 +471,17 @@ class DockerSandboxes:
         if run is None:
             removed += tools.drop_unfinished(self.client.api, owner=self._owner, dry_run=dry_run)
         return removed
+
+    def shut(self, run: str) -> None:
+        """See `sandbox.api.Sandboxes.shut`."""
+        self._admission.shut(run)
+        deadline = time.monotonic() + SHUT_SECONDS
+        alone = False
+        while not alone:
+            alone = self._admission.empty(run, seconds=SHUT_LOOK_SECONDS)  # asked first: who is alone makes no more
+            self.reap(run=run)
+            if not alone and time.monotonic() > deadline:
+                raise SandboxError(f"{run} still has, or makes, a container after {SHUT_SECONDS:g} s")
 
     def sweep(self, *, dry_run: bool = False) -> list[str]:
         """See `sandbox.api.Sandboxes.sweep`."""

@@ -190,7 +190,7 @@ def _to_the_end(show: Play, run: Run) -> Run:
     _wait_for_ci(show, proposed)
     show.stage.approve(proposed.pull.number, proposed.head_sha)
     show.line("[green]✔[/]", "approved", f"{REVIEWER} approved {proposed.head_sha[:12]}")
-    return show.until(run.id, lambda r: r.status.over, seconds=300, waiting="waiting for CI and approval")
+    return show.until(run.id, lambda r: r.status.over, seconds=900, waiting="waiting for CI and approval")
 
 
 def _wait_for_ci(show: Play, run: Run) -> None:

@@ -41,6 +41,8 @@ REVIEWER = "rita"
 CI_SECONDS = 60.0
 WINDOW_SECONDS = 4.0
 BASELINE_SECONDS = 2.0
+PATIENCE_SECONDS = 60.0
+"""Longest wait for an answer of what runs on this very machine, however busy it is."""
 
 
 @dataclass
@@ -52,7 +54,7 @@ class Stage:
     app: App
     hub: Hub
     hub_url: str
-    port: int
+    place: socket.socket
     environment: dict[str, str]
     passwords: dict[str, str]
     tokens: dict[str, str]
@@ -61,18 +63,23 @@ class Stage:
     # ── production ──────────────────────────────────────────────────────────────────────────────────────────
 
     @property
+    def port(self) -> int:
+        """Where the service listens on loopback. It is ours also while a deploy has the service down."""
+        return int(self.place.getsockname()[1])
+
+    @property
     def log(self) -> Path:
         """The service's log file."""
         return self.root / "shop" / "shop.log"
 
     def request(self, cart: dict[str, object]) -> tuple[int, str]:
         """Ask the service for a quote: status and body."""
-        answer = httpx.post(f"http://127.0.0.1:{self.port}/quote", json=cart, timeout=5, trust_env=False)
+        answer = httpx.post(f"http://127.0.0.1:{self.port}/quote", json=cart, timeout=PATIENCE_SECONDS, trust_env=False)
         return answer.status_code, answer.text
 
     def live_release(self) -> str:
         """The commit that the running service says it is."""
-        answer = httpx.get(f"http://127.0.0.1:{self.port}/health", timeout=5, trust_env=False)
+        answer = httpx.get(f"http://127.0.0.1:{self.port}/health", timeout=PATIENCE_SECONDS, trust_env=False)
         return str(answer.json()["release"])
 
     def first_deploy(self, release: str) -> None:
@@ -87,7 +94,7 @@ class Stage:
             capture_output=True,
             text=True,
             check=False,
-            timeout=60,
+            timeout=5 * PATIENCE_SECONDS,
         )
         if done.returncode != 0:
             raise DeployError(f"the shop does not start: {(done.stderr or done.stdout)[-2000:]}")
@@ -127,7 +134,7 @@ class Stage:
             finally:
                 process.send_signal(signal.SIGTERM)
                 try:
-                    process.wait(timeout=20)
+                    process.wait(timeout=PATIENCE_SECONDS)
                 except subprocess.TimeoutExpired:
                     process.kill()
 
@@ -147,7 +154,7 @@ class Stage:
             f"{self.hub_url}/api/v3/repos/{REPO}/pulls/{number}/reviews",
             json={"event": "APPROVE", "commit_id": sha, "body": "The evidence convinces me."},
             headers={"Authorization": f"token {self.tokens[REVIEWER]}"},
-            timeout=10,
+            timeout=PATIENCE_SECONDS,
             trust_env=False,
         )
         answer.raise_for_status()
@@ -165,6 +172,7 @@ class Stage:
         self.hub.stop()
         self.app.sandboxes.reap()
         self.app.close()
+        self.place.close()
 
 
 def set_up(root: Path, *, agent: str, live: bool) -> Stage:
@@ -176,7 +184,7 @@ def set_up(root: Path, *, agent: str, live: bool) -> Stage:
     for name in ("automend", "hub", "shop"):
         shutil.rmtree(root / name, ignore_errors=True)
     root.mkdir(parents=True, exist_ok=True)
-    port = _free_port()
+    place = _free_place()
     tokens = {name: secrets.token_hex(16) for name in (BOT, REVIEWER)}
     passwords = {name: secrets.token_hex(4) for name in (BOT, REVIEWER)}
     # The hub's CI runs in containers too, so its engine comes from an installation of its own.
@@ -185,7 +193,9 @@ def set_up(root: Path, *, agent: str, live: bool) -> Stage:
     for login in (BOT, REVIEWER):
         hub.add_user(login, token=tokens[login], password=passwords[login])
     url = hub.start()
-    (root / "automend.toml").write_text(_settings(root, port, url, agent=agent, live=live), encoding="utf-8")
+    (root / "automend.toml").write_text(
+        _settings(root, place.getsockname()[1], url, agent=agent, live=live), encoding="utf-8"
+    )
     environment = {
         **{k: v for k, v in os.environ.items() if not k.startswith(("AUTOMEND_", "GITHUB_"))},
         "AUTOMEND_HOME": str(root / "automend"),
@@ -204,7 +214,7 @@ def set_up(root: Path, *, agent: str, live: bool) -> Stage:
     )
     host = load(environment)
     reader = GitHubForge(token=tokens[REVIEWER], api_url=f"{url}/api/v3", server_url=url)
-    return Stage(root, host, app, hub, url, port, environment, passwords, tokens, reader)
+    return Stage(root, host, app, hub, url, place, environment, passwords, tokens, reader)
 
 
 def _settings(root: Path, port: int, url: str, *, agent: str, live: bool) -> str:
@@ -242,13 +252,13 @@ poll_seconds = 0.5
 [repo."{REPO}".deploy]
 command = {json.dumps(f"{exports} sh {shlex.quote(str(files / 'deploy.sh'))}")}
 current = {json.dumps(f"{exports} sh {shlex.quote(str(files / 'current.sh'))}")}
-timeout_seconds = 60
+timeout_seconds = 300
 
 [repo."{REPO}".health]
 url = "http://127.0.0.1:{port}/health"
 log = {json.dumps(str(shop / "shop.log"))}
 interval_seconds = 0.25
-timeout_seconds = 2
+timeout_seconds = 10
 baseline_seconds = {BASELINE_SECONDS}
 window_seconds = {WINDOW_SECONDS}
 """
@@ -292,7 +302,9 @@ def _host_files() -> Path:
     return _examples() / "shop-host"
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def _free_place() -> socket.socket:
+    """A port on loopback that is kept from everybody else: bound, but not listened on, which is left to the service."""
+    place = socket.socket()
+    place.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the service has it, too: so both may be bound
+    place.bind(("127.0.0.1", 0))
+    return place

@@ -25,6 +25,8 @@ from runner.hub.store import Repo, User
 
 log = logging.getLogger(__name__)
 
+_START_SECONDS = 120.0
+
 
 class Hub:
     """A GitHub-shaped server over bare repositories.
@@ -140,13 +142,14 @@ class Hub:
         """Serve in a thread and return the address.
 
         Raises:
-            OutsideError: the port cannot be had.
+            OutsideError: the port cannot be had, or nobody listens there in time.
         """
         bound = self._bind(host, port)
         self._server = _Server(_config(self.app))
         self._thread = threading.Thread(target=self._server.run, args=([bound],), name="hub", daemon=True)
         self._thread.start()
-        self._server.up.wait(30)
+        if not self._server.up.wait(_START_SECONDS):
+            raise OutsideError(f"the hub did not start within {_START_SECONDS:g} s", remedy="its log says why")
         return str(self.url)
 
     def serve_here(self, host: str, port: int) -> None:

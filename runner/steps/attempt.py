@@ -22,8 +22,10 @@ from sandbox.api import Sandbox, Spec
 
 log = logging.getLogger(__name__)
 
-# So that an agent can look at its own changes; nobody on the host ever reads this repository.
+# So that an agent can look at its own changes; nobody on the host ever reads this repository. The same files are the
+# same commit whenever it is made: a CLI may show its id to the model, and a replay should ask the same.
 _GIT_FOR_THE_AGENT = (
+    "export GIT_AUTHOR_DATE='@946684800 +0000' GIT_COMMITTER_DATE='@946684800 +0000'; "
     "git init -q . && git add -A -f && "
     "git -c user.name=base -c user.email=base@localhost commit -q --allow-empty -m base"
 )

@@ -129,7 +129,7 @@ class House:
         return path
 
     def __call__(
-        self, *args: str | Path, stdin: bytes | None = None, env: Mapping[str, str] | None = None, timeout: float = 280
+        self, *args: str | Path, stdin: bytes | None = None, env: Mapping[str, str] | None = None, timeout: float = 600
     ) -> Done:
         """Give a command and wait for its end."""
         done = subprocess.run(
@@ -164,7 +164,7 @@ class House:
         assert path is not None
         return "\n".join(e.request for e in read_exchanges(path))
 
-    def until(self, holds: Callable[[dict[str, Any]], bool], *, run: str, seconds: float = 300) -> dict[str, Any]:
+    def until(self, holds: Callable[[dict[str, Any]], bool], *, run: str, seconds: float = 600) -> dict[str, Any]:
         """Wait until something holds of a run; read from the store, as commands would slow down what they watch."""
         store = open_store(f"sqlite:///{self.home / 'automend.sqlite'}")
         end = time.monotonic() + seconds
@@ -177,21 +177,26 @@ class House:
                 pytest.fail(f"it is {now['status']} ({now['reason']}; {now['now']}) after {seconds} s:\n{trail}")
             time.sleep(0.05)
 
-    def until_a_container_starts(self, since: float) -> None:
-        """Wait for the first container of ours that was started after a moment (seconds since 1970)."""
-        client = docker.from_env(timeout=120)
+    def until_containers_run(self, count: int = 1) -> None:
+        """Wait until so many containers of ours run at the same time."""
+        ours = f"automend.owner={owner_name(self.home)}"
+        client = docker.from_env(timeout=600)
         try:
-            ours = {"type": "container", "event": "start", "label": f"automend.owner={owner_name(self.home)}"}
-            next(client.events(since=int(since), filters=ours, decode=True))
+            # Listening before looking: what starts in between is heard.
+            began: Any = f"{time.time():.6f}"
+            starts = client.events(since=began, filters={"event": "start", "label": ours}, decode=True)
+            while len(client.api.containers(filters={"label": ours})) < count:
+                next(starts)
+            starts.close()
         finally:
             client.close()
 
     def left_behind(self) -> list[str]:
         """Containers and volumes that carry our label."""
-        client = docker.from_env()
+        client = docker.from_env(timeout=120)
         try:
             ours = {"label": f"automend.owner={owner_name(self.home)}"}
-            left = [str(c.name) for c in client.containers.list(all=True, filters=ours)]
+            left = [str(c["Names"][0]) for c in client.api.containers(all=True, filters=ours)]
             return left + [str(v.name) for v in client.volumes.list(filters=ours) if "tools" not in str(v.name)]
         finally:
             client.close()
@@ -201,7 +206,7 @@ class House:
         for process in self.started:
             if process.poll() is None:
                 process.send_signal(signal.SIGKILL)
-            process.wait(20)
+            process.wait(120)
             for stream in (process.stdout, process.stderr):
                 if stream is not None:
                     stream.close()
@@ -295,7 +300,7 @@ class Town:
         """GET below /repos of the API, as rita."""
         answer = httpx.get(
             f"{self.hub.api_url}/repos/{path}", headers={"Authorization": f"token {token_of(REVIEWER)}"},
-            trust_env=False, timeout=30,
+            trust_env=False, timeout=120,
         )  # fmt: skip
         answer.raise_for_status()
         return answer.json()
@@ -305,7 +310,7 @@ class Town:
         answer = httpx.post(
             f"{self.hub.api_url}/repos/{pull['repo']}/pulls/{pull['number']}/reviews",
             json={"event": event, "commit_id": self.head(pull), "body": body},
-            headers={"Authorization": f"token {token_of(login)}"}, trust_env=False, timeout=30,
+            headers={"Authorization": f"token {token_of(login)}"}, trust_env=False, timeout=120,
         )  # fmt: skip
         answer.raise_for_status()
 

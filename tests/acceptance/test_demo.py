@@ -7,7 +7,7 @@ import pytest
 
 from tests.acceptance.conftest import SCRIPT
 
-pytestmark = [pytest.mark.docker, pytest.mark.agents, pytest.mark.timeout(600)]  # both acts, images and all
+pytestmark = [pytest.mark.docker, pytest.mark.agents, pytest.mark.timeout(1800)]  # both acts, images and all
 
 
 @pytest.mark.parametrize("agent", ["codex", "claude"])
@@ -15,7 +15,7 @@ def test_both_acts(house, agent, capsys):
     root = house.folder / "demo"
     done = subprocess.run(
         [SCRIPT, "demo", "--root", root, "--agent", agent], cwd=house.folder, env={**house.env, "COLUMNS": "200"},
-        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=380, check=False,
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=1500, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     said = done.stdout

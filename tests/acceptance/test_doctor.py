@@ -4,6 +4,8 @@ import pytest
 
 from tests.acceptance.conftest import FIX
 
+pytestmark = pytest.mark.timeout(600)  # many commands, each a process
+
 
 def symptoms(house, *args, **kwargs):
     done = house("doctor", "--json", *args, **kwargs)

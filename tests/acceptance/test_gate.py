@@ -4,6 +4,8 @@ import pytest
 
 from tests.acceptance.conftest import CALC, FIXED, NEW_TEST
 
+pytestmark = pytest.mark.timeout(1800)  # whole gates on a busy machine
+
 WITH_TEST = CALC["test_calc.py"] + NEW_TEST
 
 

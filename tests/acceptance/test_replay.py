@@ -6,7 +6,7 @@ import pytest
 
 from tests.acceptance.conftest import FIX, TRACEBACK
 
-pytestmark = [pytest.mark.docker, pytest.mark.agents, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.docker, pytest.mark.agents, pytest.mark.timeout(1800)]
 
 
 def test_an_attempt_is_told_and_played_again(house, calc):

@@ -6,6 +6,8 @@ import pytest
 
 from tests.acceptance.conftest import CALC, FIX
 
+pytestmark = pytest.mark.timeout(600)  # many commands, each a process
+
 
 def run(house, repo, *args):
     done = house("run", "--repo", repo, "--title", "Mend it", *args)

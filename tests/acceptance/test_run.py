@@ -5,7 +5,7 @@ import pytest
 from tests.acceptance.conftest import CALC, FIX, FIXED, TRACEBACK, say, write
 from tests.contract.plugin import BOT
 
-pytestmark = [pytest.mark.docker, pytest.mark.agents, pytest.mark.timeout(600)]  # several runs on a busy machine
+pytestmark = [pytest.mark.docker, pytest.mark.agents, pytest.mark.timeout(1800)]  # several runs on a busy machine
 
 WRONG = (write("calc.py", "def mean(values):\n    return 0\n"), say("It is 0 now."))
 

@@ -2,6 +2,8 @@
 
 import pytest
 
+pytestmark = pytest.mark.timeout(600)  # many commands, each a process
+
 REPO = ("run", "--repo", "calc", "--title", "x")
 
 

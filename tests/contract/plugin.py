@@ -100,7 +100,7 @@ class ForgeHub:
         """Plain PyGithub, as one of the accounts: what a person does in the browser."""
         return Github(
             auth=Auth.Token(token_of(login)), base_url=self.api_url, retry=None,
-            seconds_between_requests=None, seconds_between_writes=None,
+            seconds_between_requests=None, seconds_between_writes=None, timeout=120,
         )  # fmt: skip
 
 

@@ -72,8 +72,13 @@ def tools(sandboxes: DockerSandboxes) -> str:
 
 
 @pytest.fixture
-def gateway(tmp_path: Path) -> Iterator[Gateway]:
-    patience = Patience(headers=20, stall=3, tries=3, first_wait=0.05, longest_wait=0.2)
+def patience() -> Patience:
+    """Much for what is slow, as a busy machine is; little between two tries."""
+    return Patience(headers=120, stall=120, tries=3, first_wait=0.05, longest_wait=0.2)
+
+
+@pytest.fixture
+def gateway(tmp_path: Path, patience: Patience) -> Iterator[Gateway]:
     made = Gateway(tmp_path / "doors", patience=patience)
     yield made
     made.close()
@@ -99,7 +104,7 @@ def attempt(sandboxes: DockerSandboxes, image: str, tools: str, tmp_path: Path) 
     """Lets an agent try once on a small tree; the attempt, and what it made of calc.py."""
 
     def go(
-        who: Agent, *, number: int = 1, seconds: float = 60, budget: Budget | None = None, prompt: str = ""
+        who: Agent, *, number: int = 1, seconds: float = 240, budget: Budget | None = None, prompt: str = ""
     ) -> Tried:
         with (
             who.open_door("run-1", number, budget or Budget()) as door,

@@ -6,12 +6,25 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from sandbox.api import LABEL_OWNER, LABEL_RUN, TOOLS, EnvironmentRecipe, Limits, SandboxError, Spec, ToolsRecipe
+from sandbox.api import (
+    LABEL_OWNER,
+    LABEL_RUN,
+    TOOLS,
+    EnvironmentRecipe,
+    Limits,
+    SandboxError,
+    SandboxLostError,
+    Spec,
+    ToolsRecipe,
+)  # fmt: skip
 from sandbox.cleanup import TOOLS_FILES
 from sandbox.docker import DockerSandboxes
 
@@ -43,6 +56,29 @@ with boxes.open(Spec(image=base, labels={LABEL_RUN: run}, limits=limits)) as box
 def names(sandboxes: DockerSandboxes, run: str) -> list[str]:
     found = sandboxes.client.containers.list(all=True, filters={"label": f"{LABEL_RUN}={run}"})
     return [str(c.name) for c in found]
+
+
+def test_a_run_that_is_shut_has_no_container_and_gets_none(sandboxes: DockerSandboxes, base: str) -> None:
+    spec = Spec(image=base, labels={LABEL_RUN: "r-shut"}, limits=SMALL)
+    inside = threading.Event()
+
+    def job() -> None:
+        while True:  # as a gate does: one container after the other, and a new one where it was lost
+            with suppress(SandboxLostError), sandboxes.open(spec) as box:
+                inside.set()
+                box.exec(["sleep", "100"], timeout=100)
+
+    with ThreadPoolExecutor(2) as pool:
+        jobs = [pool.submit(job) for _ in range(2)]  # the other one is just making its own
+        assert inside.wait(120)
+        sandboxes.shut("r-shut")
+        assert names(sandboxes, "r-shut") == []
+    assert all(isinstance(each.exception(), SandboxError) for each in jobs)
+    with pytest.raises(SandboxError, match="r-shut was stopped"), sandboxes.open(spec):
+        pytest.fail("it got one")
+    assert names(sandboxes, "r-shut") == []
+    with sandboxes.open(Spec(image=base, labels={LABEL_RUN: "r-other"}, limits=SMALL)) as box:
+        assert box.exec(["true"], timeout=60).exit_code == 0
 
 
 def test_reaping_takes_the_run_and_nothing_else(sandboxes: DockerSandboxes, base: str) -> None:

@@ -43,7 +43,7 @@ def test_the_hub_serves_a_repository_to_its_reviewer(hub, make_repo):
 def test_the_engine_runs_a_command(engine):
     image = engine.base(progress=print)
     with engine.open(Spec(image=image)) as box:
-        assert box.exec(["echo", "hello"], timeout=30).stdout == b"hello\n"
+        assert box.exec(["echo", "hello"], timeout=120).stdout == b"hello\n"
 
 
 @pytest.mark.parametrize(("ci", "outcome"), [("", "1 skipped"), ("true", "1 error")])
