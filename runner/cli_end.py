@@ -11,6 +11,7 @@ from typing import NoReturn
 from rich.console import Console
 from rich.markup import escape
 
+from runner.app import App
 from runner.errors import AutomendError
 from runner.model import RunStatus, Verdict
 
@@ -32,6 +33,16 @@ err = Console(stderr=True, highlight=False)
 def hush() -> None:
     """No more warnings: what is at work finds its containers gone now, and that is meant."""
     logging.disable(logging.WARNING)
+
+
+def abandon(app: App, name: str) -> None:
+    """Clear up after a gate or a replay that was interrupted; `name` is what its containers are labelled with.
+
+    Raises:
+        SandboxError: something may be left.
+    """
+    hush()
+    app.abandon_gate(name)
 
 
 def leave(code: int) -> NoReturn:

@@ -10,8 +10,8 @@ import click
 from rich.markup import escape
 
 from runner import screens
-from runner.app import App, opened
-from runner.cli_end import EXIT_OF_VERDICT, err, hush, leave, out
+from runner.app import opened
+from runner.cli_end import EXIT_OF_VERDICT, abandon, err, hush, leave, out
 from runner.config import Host, load
 from runner.errors import UsageError
 from runner.evidence import seal
@@ -103,7 +103,7 @@ def gate_command(
                 progress=lambda words: status.update(escape(words)),
                 reproduce=reproduction(reproduce, goal or "fix"),
             ),
-            clear_up=lambda: _abandon(app, name, static=static),
+            clear_up=lambda: hush() if static else abandon(app, name),
         )
     _write_evidence(evidence_out, judged.evidence)
     if as_json:
@@ -150,7 +150,7 @@ def _gate_again(
                 name=name,
                 progress=lambda words: status.update(escape(words)),
             ),
-            clear_up=lambda: _abandon(app, name, static=then.result.static),
+            clear_up=lambda: hush() if then.result.static else abandon(app, name),
         )
     _write_evidence(evidence_out, judged.evidence)
     found = compare(then, judged.evidence)
@@ -163,12 +163,6 @@ def _gate_again(
         out.print(f"{escape(str(path))}: {escape(seal.in_words(then))}", soft_wrap=True)
         out.print(screens.comparison_block(found))
     leave(found.exit_code)
-
-
-def _abandon(app: App, name: str, *, static: bool) -> None:
-    hush()
-    if not static:
-        app.abandon_gate(name)
 
 
 def _write_evidence(path: Path | None, evidence: EvidenceFile) -> None:

@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from runner.app import Replayed, opened
-from runner.cli_end import err, out
+from runner.cli_end import abandon, err, out
 from runner.config import load
 from runner.interrupt import interruptible
 from runner.model import Run, Verdict
@@ -43,7 +43,7 @@ def replay_command(context: click.Context, *, run_id: str, attempt: int | None, 
                 lambda: app.replay(
                     run, attempt, name=name, progress=lambda words: status.update(escape(words.replace("\n", " ")))
                 ),
-                clear_up=lambda: app.abandon_gate(name),
+                clear_up=lambda: abandon(app, name),
             )
     if as_json:
         out.print_json(json.dumps(_document(run, played)))
