@@ -31,7 +31,7 @@ TOOLS_FILES = "tools-files"
 TOOLS_READY = "tools-ready"
 
 REAPED = (SANDBOX, BUILD)
-GONE_SECONDS = 30.0
+GONE_SECONDS = 120.0
 
 
 def labels_for(owner: str, kind: str, labels: Mapping[str, str]) -> dict[str, str]:
@@ -59,7 +59,7 @@ def remove_container(api: APIClient, name: str) -> None:
     """Kill and remove a container; one that is not there is fine.
 
     Raises:
-        SandboxError: it is still there after 30 s, or the engine is gone.
+        SandboxError: it is still there after two minutes, or the engine is gone.
     """
     deadline = time.monotonic() + GONE_SECONDS
     with engine_failures(f"removing container {name}"):
@@ -79,7 +79,7 @@ def remove_volume(api: APIClient, name: str) -> None:
     """Remove a volume; one that is not there is fine.
 
     Raises:
-        SandboxError: it is still in use after 30 s, or the engine is gone.
+        SandboxError: it is still in use after two minutes, or the engine is gone.
     """
     deadline = time.monotonic() + GONE_SECONDS
     with engine_failures(f"removing volume {name}"):

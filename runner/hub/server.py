@@ -146,7 +146,7 @@ class Hub:
         self._server = _Server(_config(self.app))
         self._thread = threading.Thread(target=self._server.run, args=([bound],), name="hub", daemon=True)
         self._thread.start()
-        self._server.up.wait(30)
+        self._server.up.wait(120)
         return str(self.url)
 
     def serve_here(self, host: str, port: int) -> None:
@@ -185,7 +185,7 @@ class Hub:
         """Stop serving. Safe to call twice."""
         if self._server is not None and self._thread is not None:
             self._server.should_exit = True
-            self._thread.join(20)
+            self._thread.join(120)
             self._server = self._thread = None
             self._end()
 

@@ -93,13 +93,13 @@ class ForgeHub:
 
     def forge(self, login: str = BOT, **kwargs: Any) -> GitHubForge:
         """Our adapter, as one of the accounts."""
-        settings: dict[str, Any] = {"timeout": 20, "retries": 1, "patience": 2.0, **kwargs}
+        settings: dict[str, Any] = {"timeout": 120, "retries": 1, "patience": 2.0, **kwargs}
         return GitHubForge(token=token_of(login), api_url=self.api_url, server_url=self.url, **settings)
 
     def client(self, login: str) -> Github:
         """Plain PyGithub, as one of the accounts: what a person does in the browser."""
         return Github(
-            auth=Auth.Token(token_of(login)), base_url=self.api_url, retry=None,
+            auth=Auth.Token(token_of(login)), base_url=self.api_url, retry=None, timeout=120,
             seconds_between_requests=None, seconds_between_writes=None,
         )  # fmt: skip
 

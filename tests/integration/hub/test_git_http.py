@@ -7,6 +7,8 @@ import secrets
 import httpx
 import pytest
 
+from tests.integration.hub.conftest import PATIENCE
+
 
 def test_anyone_clones_what_is_public(world):
     target = world.work / "anonymous"
@@ -70,8 +72,8 @@ def test_the_pull_ref_can_be_fetched_and_big_pushes_pass(world):
 
 
 def test_only_gits_own_addresses_are_served(world):
-    assert httpx.get(f"{world.url}/acme/shop.git/config").status_code == 404
-    assert httpx.get(f"{world.url}/acme/shop.git/info/refs").status_code == 403
-    assert httpx.get(f"{world.url}/acme/shop.git/info/refs?service=git-evil").status_code == 404
-    assert httpx.post(f"{world.url}/acme/shop.git/git-upload-archive").status_code == 404
-    assert httpx.get(f"{world.url}/..%2f..%2fhub.sqlite").status_code == 404
+    assert httpx.get(f"{world.url}/acme/shop.git/config", timeout=PATIENCE).status_code == 404
+    assert httpx.get(f"{world.url}/acme/shop.git/info/refs", timeout=PATIENCE).status_code == 403
+    assert httpx.get(f"{world.url}/acme/shop.git/info/refs?service=git-evil", timeout=PATIENCE).status_code == 404
+    assert httpx.post(f"{world.url}/acme/shop.git/git-upload-archive", timeout=PATIENCE).status_code == 404
+    assert httpx.get(f"{world.url}/..%2f..%2fhub.sqlite", timeout=PATIENCE).status_code == 404
