@@ -6,7 +6,7 @@ import pytest
 
 from runner.model import Goal, Reproduction, Verdict
 from runner.policy.schema import load_policy
-from runner.steps.proof import depth
+from runner.steps.proof import bench, depth
 from tests.integration.gate.conftest import Gate, check, no, shown
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(300)]
@@ -193,8 +193,8 @@ def test_tests_that_never_end_on_the_base(gate: Gate) -> None:
     assert "8 s (run.verify_seconds)" in report.checks[0].summary
 
 
-def test_a_bug_that_hangs_is_red_like_any_other(gate: Gate) -> None:
-    gate.with_limits(wall_seconds=20.0)  # and a fifth of it for one test
+def test_a_bug_that_hangs_is_red_like_any_other(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench, "_ONE_TEST_SECONDS", 4.0)
     hanging = BUGGY.replace(
         "    best = values[0]\n", "    best = values[0]\n    while len(values) == 4:\n        pass\n"
     )
@@ -205,8 +205,8 @@ def test_a_bug_that_hangs_is_red_like_any_other(gate: Gate) -> None:
     assert report.evidence.tests.red_to_green == ("tests/test_stats.py::test_four",)
 
 
-def test_calls_that_never_end_do_not_lock_the_tests_after_them(gate: Gate) -> None:
-    gate.with_limits(wall_seconds=40.0)
+def test_calls_that_never_end_do_not_lock_the_tests_after_them(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bench, "_ONE_TEST_SECONDS", 4.0)
     endless = "def again(value):\n    return value\n\n\n" + FIXED.replace(
         "    best = values[0]\n", "    best = values[0]\n    while len(values) > 4:\n        best = again(best)\n"
     )
