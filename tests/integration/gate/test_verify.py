@@ -286,13 +286,14 @@ def test_a_test_that_imports_what_the_fix_adds_is_red(gate: Gate) -> None:
 
 
 def test_the_second_patch_on_a_base_does_not_measure_it_again(gate: Gate) -> None:
+    gate.cache = gate.folder / "baselines"
     first = gate(BASE, {"stats.py": FIXED, "tests/test_stats.py": NEW_TEST})
-    (kept,) = (gate.folder / "baselines").iterdir()
+    (kept,) = gate.cache.iterdir()
     kept.write_text(kept.read_text().replace('"test_largest"', '"test_largest"'))
     stamp = kept.stat().st_mtime_ns
     second = gate(BASE, {"stats.py": FIXED + "\n", "tests/test_stats.py": NEW_TEST})
     assert first.verdict is second.verdict is Verdict.PASSED
-    assert [f.stat().st_mtime_ns for f in (gate.folder / "baselines").iterdir()] == [stamp]
+    assert [f.stat().st_mtime_ns for f in gate.cache.iterdir()] == [stamp]
 
 
 def test_a_patch_that_ends_the_test_run_early(gate: Gate) -> None:
