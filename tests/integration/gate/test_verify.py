@@ -48,6 +48,7 @@ BASE = {"stats.py": BUGGY, "tests/test_stats.py": TESTS, "README.md": "# stats\n
 
 
 def test_a_good_fix_passes_with_its_proof(gate: Gate) -> None:
+    gate.cache = gate.folder / "baselines"  # all of it, and in its time
     report = gate(BASE, {"stats.py": FIXED, "tests/test_stats.py": NEW_TEST})
 
     assert report.verdict is Verdict.PASSED, report.to_json()
