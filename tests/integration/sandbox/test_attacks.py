@@ -223,7 +223,7 @@ LEFT: dict[str, tuple[str, set[str] | None]] = {
         "python3 -c \"import os\nfor i in range(300): os.truncate(open(str(i), 'w').name, 1 << 27)\"",
         {"too large"},
     ),
-    "more files than anybody has": ("python3 -c \"for i in range(9000): open(str(i), 'w')\"", set()),
+    "more files than anybody has": ("python3 -c \"for i in range(4000): open(str(i), 'w')\"", set()),
 }
 
 
