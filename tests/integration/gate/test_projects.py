@@ -12,7 +12,7 @@ from runner.project import environment_recipe, restore, withdraw
 from sandbox.api import SandboxError, Spec
 from tests.integration.gate.conftest import LIMITS, Gate, check, no, shown
 
-pytestmark = [pytest.mark.docker, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
 
 # ── a src layout whose version comes from git tags, by a file that the build writes ──────────────────────────────
 

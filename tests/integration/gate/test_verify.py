@@ -9,7 +9,7 @@ from runner.policy.schema import load_policy
 from runner.steps.proof import bench, depth
 from tests.integration.gate.conftest import Gate, check, no, shown
 
-pytestmark = [pytest.mark.docker, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
 
 BUGGY = """\
 def mean(values):

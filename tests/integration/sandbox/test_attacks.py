@@ -16,7 +16,7 @@ from sandbox.api import Limits, Sandbox, SandboxError, Spec
 from sandbox.docker import DockerSandboxes
 from sandbox.workspace import READ_SECONDS
 
-pytestmark = [pytest.mark.docker, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
 SMALL = Limits(memory_mb=256, workspace_mb=32, tmp_mb=16, pids=64, tree_mb=64)
 
 

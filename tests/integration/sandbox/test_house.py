@@ -17,7 +17,7 @@ from sandbox.api import LABEL_RUN, EnvironmentRecipe
 from sandbox.docker import DockerSandboxes
 from tests.integration.sandbox.test_leftovers import ABANDON, killed
 
-pytestmark = [pytest.mark.docker, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
 
 
 @pytest.fixture(autouse=True)
