@@ -53,7 +53,7 @@ ENGINE_SECONDS = 120
 IMAGE_SECONDS = 1800
 LOCAL = "http+docker://"
 """How docker-py calls an engine on a unix socket."""
-NOTICE_SECONDS = 5.0
+NOTICE_SECONDS = 30.0
 SHUT_SECONDS = 60.0
 SHUT_LOOK_SECONDS = 0.2
 NOT_ENDED = "its processes could not be ended otherwise"
@@ -258,25 +258,27 @@ class DockerSandbox:
         The commands of a dying container end a moment before the engine notices, so its word alone is not enough.
         """
         deadline = time.monotonic() + NOTICE_SECONDS
-        with suppress(SandboxError):
-            probe = run(
-                self._api,
-                self._id,
-                ["true"],
-                user=self._user,
-                env=command_env(),
-                cwd="/",
-                timeout=NOTICE_SECONDS,
-                output=Output(cap=MIB),
-            )
-            if probe.exit_code == 0:
-                return
-        while time.monotonic() < deadline:
+        while True:
+            with suppress(SandboxError):
+                probe = run(
+                    self._api,
+                    self._id,
+                    ["true"],
+                    user=self._user,
+                    env=command_env(),
+                    cwd="/",
+                    timeout=NOTICE_SECONDS,
+                    output=Output(cap=MIB),
+                )
+                if probe.exit_code == 0:
+                    return
             with engine_failures(f"asking whether {self._name} runs"):
                 running = self._api.inspect_container(self._id)["State"]["Running"]
             if not running:
                 self._dead = "it died"
                 raise SandboxLostError(f"container {self._name} died while a command ran in it")
+            if time.monotonic() > deadline:
+                return
             time.sleep(0.05)
 
 

@@ -26,7 +26,7 @@ STDERR = 2
 SETTLE_SECONDS = 60.0
 LOOK_SECONDS = 0.001
 LOOK_SECONDS_AT_MOST = 0.02
-SWEEP_SECONDS = 20.0
+SWEEP_SECONDS = 60.0
 SWEEPS = 5
 
 # kill(-1) reaches every process of the caller's uid but the caller. A process that forks while it goes round may

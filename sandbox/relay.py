@@ -23,7 +23,7 @@ from sandbox.relay_inside import BrokenRulesError, Relay
 
 READY_SECONDS = 60.0
 DIAL_SECONDS = 10.0
-JOIN_SECONDS = 10.0
+JOIN_SECONDS = 60.0
 SAID = 2000
 USER = f"{RELAY_UID}:{RELAY_UID}"
 

@@ -7,19 +7,28 @@ from __future__ import annotations
 
 import os
 import secrets
+import socket
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from sandbox.api import SandboxError
 from sandbox.docker import DockerSandboxes
 
 if TYPE_CHECKING:
     from tests.contract.plugin import ForgeHub
+
+# Property tests are about what is answered, on however busy a machine; and always the same is asked, so that nobody's
+# change meets a find that has nothing to do with it. `--hypothesis-profile hunt` is for finding.
+settings.register_profile("automend", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("hunt", settings.get_profile("automend"), derandomize=False, max_examples=5000)
+settings.load_profile("automend")
 
 REVIEWER = "rita"
 OURS = ("AUTOMEND_", "GITHUB_", "OPENAI_", "ANTHROPIC_")
@@ -62,6 +71,20 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("AUTOMEND_HOME", str(made))
     monkeypatch.chdir(elsewhere)
     return made
+
+
+def free_port() -> int:
+    """A port of the loopback interface that is free until its taker comes.
+
+    It is below those that the kernel gives to whoever asks for any: one of them that was given back may be the next
+    one's, or the near end of somebody's connection.
+    """
+    lowest = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    while True:
+        port = secrets.choice(range(10_000, max(lowest, 10_001)))
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 @dataclass

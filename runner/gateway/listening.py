@@ -24,7 +24,7 @@ A_SECOND = 100
 REQUEST_SECONDS = 30.0
 """How long a connection may take from its beginning to the end of a request's headers."""
 
-_LAST_SECONDS = 5.0
+_LAST_SECONDS = 30.0
 _NO_ROOM_SECONDS = 1.0
 _THREAD = "automend-gateway"
 log = logging.getLogger(__name__)
@@ -156,7 +156,7 @@ class _Server(uvicorn.Server):
                 await asyncio.sleep(since + 1 - loop.time())
                 since, taken = loop.time(), 0
             try:
-                near, _ = await loop.sock_accept(listener)
+                near = await _accepted(listener)
             except OSError as e:
                 log.warning("a door cannot take a connection in: %s", e)
                 room.release()
@@ -168,3 +168,21 @@ class _Server(uvicorn.Server):
             protocol = _Connection(self.config, self.server_state, self.lifespan.state)
             protocol.left = room.release
             await loop.connect_accepted_socket(lambda protocol=protocol: protocol, near)  # type: ignore[misc]
+
+
+async def _accepted(listener: socket.socket) -> socket.socket:
+    """The next connection. Between its coming in and its return nothing is waited for: `sock_accept` would lose one
+    that comes at the moment in which a door is closed, and leave it open for nobody.
+    """
+    loop = asyncio.get_running_loop()
+    while True:
+        try:
+            return listener.accept()[0]
+        except BlockingIOError:
+            pass
+        came = asyncio.Event()
+        loop.add_reader(listener, came.set)
+        try:
+            await came.wait()
+        finally:
+            loop.remove_reader(listener)

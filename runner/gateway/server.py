@@ -36,7 +36,7 @@ SPEECHES: dict[Dialect, tuple[Speech, ...]] = {"openai": (Responses(), Completio
 """What each dialect is spoken as; the first is what its CLI speaks."""
 
 _LONGEST_SOCKET_PATH = 107
-_STOP_SECONDS = 10.0
+_STOP_SECONDS = 60.0
 _PREFIX = "gateway-"
 
 log = logging.getLogger(__name__)

@@ -17,6 +17,8 @@ __all__ = ["Mirror", "dirty_paths"]
 _PRIVATE = "refs/automend"
 _SHA = re.compile(r"[0-9a-f]{40}")
 _FETCH_SECONDS = 900.0
+_TWIN_PAUSES = (0.05, 0.2, 0.5, 1.0, 2.0, 4.0)
+"""Seconds to wait where a twin of ours writes the same ref."""
 
 
 class Mirror(BareRepository):
@@ -174,15 +176,20 @@ class Mirror(BareRepository):
             return
         remotes.refuse_checked_out(source, name)
         lease = [] if expected is None else [f"--force-with-lease={name}:{expected}"]
-        try:
-            self.git(
-                "push", "--quiet", "--no-verify", "--no-follow-tags", "--recurse-submodules=no", *lease,
-                "--", source.address, f"{commit}:{name}", env=auth, timeout=_FETCH_SECONDS,
-            )  # fmt: skip
-        except GitFailed as e:
-            if self.remote_sha(remote, name, auth) == commit:  # the answer was lost, or somebody did it with us
+        for pause in (*_TWIN_PAUSES, None):
+            try:
+                self.git(
+                    "push", "--quiet", "--no-verify", "--no-follow-tags", "--recurse-submodules=no", *lease,
+                    "--", source.address, f"{commit}:{name}", env=auth, timeout=_FETCH_SECONDS,
+                )  # fmt: skip
+            except GitFailed as e:
+                if self.remote_sha(remote, name, auth) == commit:  # the answer was lost, or somebody did it with us
+                    return
+                if pause is None or not remotes.ref_was_held(e):
+                    raise remotes.explain(e, source) from e
+                time.sleep(pause)
+            else:
                 return
-            raise remotes.explain(e, source) from e
 
     def withdraw(self, remote: str, *, commit: str, branch: str, auth: Mapping[str, str]) -> bool:
         """Delete a branch of `remote` that is still at `commit`; False where it is not (any more).
@@ -260,7 +267,7 @@ class Mirror(BareRepository):
 
     def _retried(self, *args: str) -> None:
         """A short command that may meet a twin at the same ref."""
-        for pause in (0.02, 0.05, 0.1, 0.2, 0.4):
+        for pause in _TWIN_PAUSES:
             try:
                 self.git(*args)
             except GitFailed as e:

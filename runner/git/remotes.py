@@ -156,6 +156,11 @@ def refused_sha(e: GitFailed) -> bool:
     )
 
 
+def ref_was_held(e: GitFailed) -> bool:
+    """Whether the other side could not write a ref because somebody else wrote it at the same time."""
+    return re.search(r"cannot lock ref|failed to update ref|reference already exists", e.stderr) is not None
+
+
 def unknown(source: Source, ref: str, auth: Mapping[str, str]) -> RepositoryError:
     """There is no such ref; says which there are."""
     refs = advertised(source, auth)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 from collections.abc import AsyncIterator
 from contextlib import suppress
 
@@ -11,6 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from runner.git.plumbing import clean_environment
 from runner.hub.pulls import synchronize
@@ -79,13 +81,17 @@ class GitHttp:
             start_new_session=True,
         )
         feeding = asyncio.create_task(_feed(process, request))
-        status, headers = await _head(process)
-        if service == "git-receive-pack" and request.method == "POST":
-            # The answer waits until pull requests know of the push: who pushed may ask for them at once.
-            body = b"".join([chunk async for chunk in _rest(process, feeding)])
-            await run_in_threadpool(self._pushed, repo)
-            return Response(body, status, headers)
-        return StreamingResponse(_rest(process, feeding), status, headers)
+        try:
+            status, headers = await _head(process)
+            if service == "git-receive-pack" and request.method == "POST":
+                # The answer waits until pull requests know of the push: who pushed may ask for them at once.
+                body = b"".join([chunk async for chunk in _rest(process, feeding)])
+                await run_in_threadpool(self._pushed, repo)
+                return Response(body, status, headers)
+        except BaseException:
+            _let_go(process, feeding)
+            raise
+        return _Streamed(process, feeding, status, headers)
 
     def _pushed(self, repo: Repo) -> None:
         fresh = self.site.repo_by_id(repo.id)
@@ -142,16 +148,46 @@ async def _head(process: asyncio.subprocess.Process) -> tuple[int, dict[str, str
 
 
 async def _rest(process: asyncio.subprocess.Process, feeding: asyncio.Task[None]) -> AsyncIterator[bytes]:
-    """What the backend says after the headers; it is killed if nobody listens any more."""
+    """What the backend says after the headers."""
     assert process.stdout is not None  # noqa: S101 - PIPE was asked for
-    try:
-        while chunk := await process.stdout.read(CHUNK):
-            yield chunk
-        await feeding
-        await process.wait()
-    finally:
-        feeding.cancel()
-        if process.returncode is None:
-            with suppress(ProcessLookupError):
-                process.kill()
-            await process.wait()
+    while chunk := await process.stdout.read(CHUNK):
+        yield chunk
+    await feeding
+    await process.wait()
+
+
+class _Streamed(StreamingResponse):
+    """A backend's answer as it comes. Whoever asked may go away before its first piece, and then nobody reads any."""
+
+    def __init__(
+        self, process: asyncio.subprocess.Process, feeding: asyncio.Task[None], status: int, headers: dict[str, str]
+    ) -> None:
+        super().__init__(_rest(process, feeding), status, headers)
+        self._backend = (process, feeding)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            _let_go(*self._backend)
+
+
+_ending: set[asyncio.Task[None]] = set()
+
+
+def _let_go(process: asyncio.subprocess.Process, feeding: asyncio.Task[None]) -> None:
+    """End a backend that has not come to its end, in a task of its own: whoever waited for it may be cancelled."""
+    feeding.cancel()
+    if process.returncode is None:
+        task = asyncio.create_task(_end(process))
+        _ending.add(task)
+        task.add_done_callback(_ending.discard)
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    assert process.stdout is not None  # noqa: S101 - PIPE was asked for
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)  # what it started besides
+    while await process.stdout.read(CHUNK):
+        pass  # an unread pipe would stay open
+    await process.wait()

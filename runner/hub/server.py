@@ -188,7 +188,7 @@ class Hub:
         """Stop serving. Safe to call twice."""
         if self._server is not None and self._thread is not None:
             self._server.should_exit = True
-            self._thread.join(20)
+            self._thread.join(120)
             self._server = self._thread = None
             self._end()
 

@@ -93,7 +93,7 @@ class ForgeHub:
 
     def forge(self, login: str = BOT, **kwargs: Any) -> GitHubForge:
         """Our adapter, as one of the accounts."""
-        settings: dict[str, Any] = {"timeout": 20, "retries": 1, "patience": 2.0, **kwargs}
+        settings: dict[str, Any] = {"timeout": 120, "retries": 1, "patience": 2.0, **kwargs}
         return GitHubForge(token=token_of(login), api_url=self.api_url, server_url=self.url, **settings)
 
     def client(self, login: str) -> Github:

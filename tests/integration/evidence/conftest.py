@@ -20,7 +20,7 @@ def automend(home: Path) -> Automend:
 
     def run(*args: str | Path, code: int = 0) -> subprocess.CompletedProcess[str]:
         env = {**os.environ, "AUTOMEND_HOME": str(home), "COLUMNS": "300"}
-        done = subprocess.run([SCRIPT, *args], env=env, capture_output=True, text=True, timeout=240, check=False)
+        done = subprocess.run([SCRIPT, *args], env=env, capture_output=True, text=True, timeout=600, check=False)
         assert done.returncode == code, f"{done.returncode}\n{done.stdout}\n{done.stderr}"
         return done
 

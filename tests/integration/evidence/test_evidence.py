@@ -33,7 +33,7 @@ def static(automend, repo, tmp_path):
 
 
 @pytest.mark.docker
-@pytest.mark.timeout(400)  # two judgements, the first of which builds an environment
+@pytest.mark.timeout(900)  # two judgements, the first of which builds an environment
 def test_evidence_has_every_test_and_holds(automend, repo, tmp_path, engine):
     path, again = tmp_path / "evidence.json", tmp_path / "again.json"
     public = automend("init", "--key").stdout.split()[-1]

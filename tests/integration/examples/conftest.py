@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import urllib.error
@@ -20,17 +19,12 @@ from typing import Any
 import pytest
 
 from runner.agents.script import load_script
+from tests.conftest import free_port
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 HOST = EXAMPLES / "shop-host"
 PYTHON_FIRST = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
 DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
 
 
 @dataclass(frozen=True)
@@ -60,7 +54,7 @@ class Repo:
     def run(self, *argv: str) -> subprocess.CompletedProcess[str]:
         """A command in the checkout, with this Python as python3."""
         env = {"PATH": PYTHON_FIRST, "HOME": str(self.path.parent), "PYTHONDONTWRITEBYTECODE": "1"}
-        return subprocess.run(argv, cwd=self.path, env=env, capture_output=True, text=True, check=False, timeout=100)
+        return subprocess.run(argv, cwd=self.path, env=env, capture_output=True, text=True, check=False, timeout=300)
 
     def test(self, *args: str) -> subprocess.CompletedProcess[str]:
         return self.run("python3", "-m", "pytest", "-q", "-p", "no:cacheprovider", *args)
@@ -116,7 +110,7 @@ class Host:
             capture_output=True,
             text=True,
             check=False,
-            timeout=60,
+            timeout=240,
         )
 
     def deploy(self, release: str) -> None:
@@ -129,7 +123,7 @@ class Host:
     def ask(self, path: str, body: object = None) -> tuple[int, Any]:
         data = None if body is None else json.dumps(body).encode()
         try:
-            with DIRECT.open(f"http://127.0.0.1:{self.port}{path}", data, timeout=10) as answer:
+            with DIRECT.open(f"http://127.0.0.1:{self.port}{path}", data, timeout=120) as answer:
                 return answer.status, json.load(answer)
         except urllib.error.HTTPError as e:
             with e:
@@ -149,7 +143,7 @@ class Host:
     @contextlib.contextmanager
     def traffic(self, *more: str) -> Iterator[subprocess.Popen[str]]:
         process = subprocess.Popen(
-            [sys.executable, str(HOST / "traffic.py"), "--port", str(self.port), "--seconds", "60", *more],
+            [sys.executable, str(HOST / "traffic.py"), "--port", str(self.port), "--seconds", "600", *more],
             stdout=subprocess.PIPE,
             text=True,
         )
@@ -157,7 +151,7 @@ class Host:
             yield process
         finally:
             process.send_signal(signal.SIGTERM)
-            process.communicate(timeout=30)
+            process.communicate(timeout=120)
 
 
 @pytest.fixture

@@ -119,7 +119,8 @@ def test_through_the_deployer_and_the_probe(host: Host, tmp_path: Path) -> None:
     probe = HttpAndLogProbe(
         ProbeConfig.model_validate(
             {"url": f"http://127.0.0.1:{host.port}/health", "log": host.log, "interval_seconds": 0.1}
-        )
+        ),
+        grace_seconds=1,
     )
     assert probe.watch(0.3).level is Level.CRITICAL  # closed
     assert deployer.deploy(first, run="r1").verdict is Verdict.PASSED
@@ -132,7 +133,7 @@ def test_through_the_deployer_and_the_probe(host: Host, tmp_path: Path) -> None:
     assert probe.worse(before, probe.watch(0.5)) is None
     assert host.ask("/quote", {"items": [{"sku": "mug"}], "code": "staff40"})[0] == 500
     os.kill(host.pid, signal.SIGKILL)
-    after = probe.watch(10, stop_when_critical=True)
+    after = probe.watch(60, stop_when_critical=True)
     assert after.level is Level.CRITICAL
     assert "healthy before, critical now" in str(probe.worse(before, after))
     assert deployer.rollback(first, run="r2").verdict is Verdict.PASSED

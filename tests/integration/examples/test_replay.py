@@ -77,7 +77,7 @@ def test_act_two_makes_production_worse_within_seconds(host: Host) -> None:
         before = probe.watch(2)
         assert before.level is Level.HEALTHY, before.summary
         host.deploy(bad)  # the deploy itself sees nothing wrong
-        after = probe.watch(5, stop_when_critical=True)
+        after = probe.watch(60, stop_when_critical=True)
         assert after.level in (Level.UNHEALTHY, Level.CRITICAL), after.summary
         assert probe.worse(before, after)
         assert "can only be used in that same thread" in host.log.read_text()
@@ -88,4 +88,4 @@ def test_act_two_makes_production_worse_within_seconds(host: Host) -> None:
 
 def test_scripts_are_what_a_shell_understands(host: Host) -> None:
     for script in sorted(host.scripts.glob("*.sh")):
-        subprocess.run(["/bin/sh", "-n", str(script)], check=True, timeout=10)
+        subprocess.run(["/bin/sh", "-n", str(script)], check=True, timeout=120)

@@ -61,17 +61,17 @@ def test_traffic_is_all_answered(host: Host) -> None:
         "--rate",
         "10",
     ]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
     answers = json.loads(done.stdout)
     assert set(answers) == {"200"}
     assert answers["200"] >= 8
-    done = subprocess.run([*command, "--typed"], capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run([*command, "--typed"], capture_output=True, text=True, check=True, timeout=120)
     assert set(json.loads(done.stdout)) == {"200", "500"}
 
 
 def test_traffic_copes_with_a_closed_shop(host: Host) -> None:
     command = [sys.executable, str(host.scripts / "traffic.py"), "--port", str(host.port), "--seconds", "0.1"]
-    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
     assert set(json.loads(done.stdout)) == {"refused"}
 
 
@@ -81,6 +81,6 @@ def test_traffic_has_bounds(host: Host, wrong: list[str]) -> None:
         [sys.executable, str(host.scripts / "traffic.py"), "--port", "8000", *wrong],
         capture_output=True,
         check=False,
-        timeout=60,
+        timeout=120,
     )
     assert done.returncode == 2

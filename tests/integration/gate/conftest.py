@@ -37,6 +37,7 @@ class Gate:
 
     make_repo: Callable[..., Repo]
     folder: Path
+    cache: Path
     engine: DockerSandboxes | None
     limits: Limits = field(default_factory=lambda: LIMITS)
     policy: Policy = field(default_factory=lambda: quick(load_policy("default")))
@@ -78,7 +79,7 @@ class Gate:
             limits=self.limits,
             labels={LABEL_RUN: "gate-test"},
             progress=lambda text: None,
-            cache=self.folder / "baselines",
+            cache=self.cache,
             reproduction=self.reproduction,
         )
 
@@ -87,14 +88,20 @@ class Gate:
         self.limits = replace(self.limits, **changes)
 
 
-@pytest.fixture
-def gate(engine: DockerSandboxes, make_repo: Callable[..., Repo], tmp_path: Path) -> Gate:
-    return Gate(make_repo, tmp_path, engine)
+@pytest.fixture(scope="session")
+def baselines(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Most tests have the same base: it is measured once."""
+    return tmp_path_factory.mktemp("baselines")
 
 
 @pytest.fixture
-def static_gate(make_repo: Callable[..., Repo], tmp_path: Path) -> Gate:
-    return Gate(make_repo, tmp_path, None)
+def gate(engine: DockerSandboxes, make_repo: Callable[..., Repo], tmp_path: Path, baselines: Path) -> Gate:
+    return Gate(make_repo, tmp_path, baselines, engine)
+
+
+@pytest.fixture
+def static_gate(make_repo: Callable[..., Repo], tmp_path: Path, baselines: Path) -> Gate:
+    return Gate(make_repo, tmp_path, baselines, None)
 
 
 def no(report: Report) -> dict[str, str]:

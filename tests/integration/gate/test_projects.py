@@ -12,7 +12,7 @@ from runner.project import environment_recipe, restore, withdraw
 from sandbox.api import SandboxError, Spec
 from tests.integration.gate.conftest import LIMITS, Gate, check, no, shown
 
-pytestmark = [pytest.mark.docker, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
 
 # ── a src layout whose version comes from git tags, by a file that the build writes ──────────────────────────────
 
@@ -88,7 +88,7 @@ def _generated_files_come_and_go(gate: Gate) -> None:
     built = gate.engine.environment(environment_recipe(gate.project, mirror, tree), labels={}, progress=lambda _: None)
     with gate.engine.open(Spec(image=built.image, limits=LIMITS)) as box:
         box.exec(
-            ["sh", "-c", "mkdir -p src/greet; echo mine > src/greet/own.py; touch src/greet/__init__.py"], timeout=30
+            ["sh", "-c", "mkdir -p src/greet; echo mine > src/greet/own.py; touch src/greet/__init__.py"], timeout=120
         )
         restore(box)
         assert box.read("src/greet/_version.py", limit=10_000) is not None
@@ -96,7 +96,7 @@ def _generated_files_come_and_go(gate: Gate) -> None:
         assert box.read("src/greet/_version.py", limit=10_000) is None
         assert box.read("src/greet/own.py", limit=10_000) == b"mine\n"
         restore(box)
-        box.exec(["sh", "-c", "echo changed >> src/greet/_version.py"], timeout=30)
+        box.exec(["sh", "-c", "echo changed >> src/greet/_version.py"], timeout=120)
         withdraw(box)
         assert box.read("src/greet/_version.py", limit=10_000) is not None  # what somebody changed stays
 

@@ -325,7 +325,7 @@ def test_many_new_files_come_as_one_pack(mirror: Mirror, put: Put, new_tar: Any)
     assert taken.tree is not None
     assert len(trees.paths(mirror, taken.tree)) == 1501
     assert len(list((mirror.path / "objects/pack").glob("*.pack"))) == 1
-    assert took < 10  # about 0.4 s on an idle machine
+    assert took < 60  # about 0.4 s on an idle machine
     mirror.git("fsck", "--strict")
 
 

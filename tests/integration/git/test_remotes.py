@@ -1,6 +1,7 @@
 import base64
 import os
 import subprocess
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -92,6 +93,17 @@ def test_twins_fetch_at_once(mirror: Mirror, source: Any, hosted: str) -> None:
     with ThreadPoolExecutor(6) as pool:
         found = list(pool.map(lambda _: mirror.fetch(hosted, ref="main", auth={}), range(12)))
     assert found == [head] * 12
+
+
+def test_a_twin_that_is_slow_to_let_a_ref_go_is_waited_for(mirror: Mirror, source: Any) -> None:
+    head = source.git("rev-parse", "HEAD")
+    lock = mirror.path / f"refs/automend/base/{head}.lock"
+    lock.parent.mkdir(parents=True)
+    lock.touch()
+    slow = threading.Timer(1, lock.unlink)
+    slow.start()
+    assert mirror.fetch(str(source.path), ref="main", auth={}) == head
+    slow.join()
 
 
 # ── what cannot be fetched ───────────────────────────────────────────────────────────────────────────────────────
@@ -300,6 +312,18 @@ def test_twins_push_at_once(mirror: Mirror, hosted: str, work: list[str]) -> Non
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda _: mirror.push(hosted, commit=work[1], branch="b", auth={}), range(8)))
     assert mirror.remote_sha(hosted, "b", {}) == work[1]
+
+
+def test_a_ref_that_the_other_side_holds_is_asked_for_again(
+    mirror: Mirror, source: Any, hosted: str, server: Any, work: list[str]
+) -> None:
+    lock = server.root / "own.git/refs/heads/b.lock"
+    lock.touch()
+    slow = threading.Timer(1, lock.unlink)
+    slow.start()
+    mirror.push(hosted, commit=work[1], branch="b", auth={})
+    assert mirror.remote_sha(hosted, "b", {}) == work[1]
+    slow.join()
 
 
 def test_a_branch_that_somebody_works_on_is_left_alone(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +15,9 @@ import pytest
 
 from runner.hub.server import Hub
 from tests.contract.checker import ContractChecked
+
+PATIENCE = 120
+"""Seconds to wait for an answer: a busy machine is no fault of the hub."""
 
 TOKENS = {"bot": "bot-token", "ada": "ada-token", "eve": "eve-token"}
 
@@ -37,6 +39,7 @@ class World:
             seconds_between_requests=0,
             seconds_between_writes=0,
             retry=None,
+            timeout=PATIENCE,
         )
 
     def call(self, method: str, path: str, login: str | None = "bot", **kwargs: Any) -> httpx.Response:
@@ -44,7 +47,7 @@ class World:
         headers = dict(kwargs.pop("headers", {}))
         if login is not None:
             headers["Authorization"] = f"token {TOKENS[login]}"
-        return httpx.request(method, f"{self.url}/api/v3{path}", headers=headers, **kwargs)
+        return httpx.request(method, f"{self.url}/api/v3{path}", headers=headers, timeout=PATIENCE, **kwargs)
 
     def open(
         self, branch: str = "fix", files: dict[str, str | None] | None = None
@@ -151,13 +154,6 @@ def world(tmp_path: Path) -> Iterator[World]:
     yield World(hub, hub.start(), work, checked)
     hub.stop()
     assert [v for v in checked.violations if not any(words in v for words in BEYOND)] == []
-
-
-@pytest.fixture
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture

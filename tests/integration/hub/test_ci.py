@@ -16,7 +16,8 @@ from runner.hub.ci import container_ci
 from runner.hub.server import Hub
 from runner.hub.store import Pull
 from sandbox.api import ExecResult, SandboxError
-from tests.integration.hub.conftest import RIGHTS, TOKENS, git, people, sample
+from tests.conftest import free_port
+from tests.integration.hub.conftest import PATIENCE, RIGHTS, TOKENS, git, people, sample
 
 AUTH = {"Authorization": f"token {TOKENS['bot']}"}
 
@@ -38,11 +39,11 @@ def branch(hub, name="fix", text=b"x = 1\n"):
 
 def open_pull(url, head="fix"):
     given = {"title": "Mend", "head": head, "base": "main"}
-    return httpx.post(f"{url}/api/v3/repos/acme/shop/pulls", json=given, headers=AUTH).json()
+    return httpx.post(f"{url}/api/v3/repos/acme/shop/pulls", json=given, headers=AUTH, timeout=PATIENCE).json()
 
 
 def runs(url, sha):
-    answer = httpx.get(f"{url}/api/v3/repos/acme/shop/commits/{sha}/check-runs", headers=AUTH).json()
+    answer = httpx.get(f"{url}/api/v3/repos/acme/shop/commits/{sha}/check-runs", headers=AUTH, timeout=PATIENCE).json()
     return [(r["name"], r["status"], r["conclusion"], r["output"]["title"]) for r in answer["check_runs"]]
 
 
@@ -97,7 +98,7 @@ def test_a_ci_that_cannot_run_is_a_failure_and_says_why(started, error, title, w
     open_pull(url)
     assert hub.ci_settled()
     assert runs(url, sha) == [("ci", "completed", "failure", title)]
-    answer = httpx.get(f"{url}/api/v3/repos/acme/shop/commits/{sha}/check-runs").json()
+    answer = httpx.get(f"{url}/api/v3/repos/acme/shop/commits/{sha}/check-runs", timeout=PATIENCE).json()
     assert words in answer["check_runs"][0]["output"]["text"]
 
 
@@ -114,20 +115,24 @@ serve(Path(sys.argv[1]), int(sys.argv[2]), ci=ci)
 """
 
 
-def test_after_kill_9_everything_said_is_there_and_ci_goes_on(tmp_path, free_port):
+def test_after_kill_9_everything_said_is_there_and_ci_goes_on(tmp_path):
     hub = made(tmp_path)
+    port = free_port()
     sha = branch(hub)
-    url = f"http://127.0.0.1:{free_port}"
+    url = f"http://127.0.0.1:{port}"
     hub.site.store.close()
-    command = [sys.executable, "-c", KILLED, str(tmp_path / "hub"), str(free_port)]
+    command = [sys.executable, "-c", KILLED, str(tmp_path / "hub"), str(port)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=Path.cwd(), env=os.environ) as process:
-        with httpx.Client(transport=httpx.HTTPTransport(retries=50), headers=AUTH) as patient:
+        with httpx.Client(transport=httpx.HTTPTransport(retries=50), headers=AUTH, timeout=PATIENCE) as patient:
             wish = {"title": "Mend", "head": "fix", "base": "main"}
             number = patient.post(f"{url}/api/v3/repos/acme/shop/pulls", json=wish).json()["number"]
         assert process.stdout is not None
         assert process.stdout.readline() == "ci began\n"
         comment = httpx.post(
-            f"{url}/api/v3/repos/acme/shop/issues/{number}/comments", json={"body": "Kept?"}, headers=AUTH
+            f"{url}/api/v3/repos/acme/shop/issues/{number}/comments",
+            json={"body": "Kept?"},
+            headers=AUTH,
+            timeout=PATIENCE,
         )
         assert comment.status_code == 201
         assert runs(url, sha) == [("ci", "in_progress", None, None)]
@@ -139,7 +144,7 @@ def test_after_kill_9_everything_said_is_there_and_ci_goes_on(tmp_path, free_por
     try:
         assert again.ci_settled()
         assert runs(url, sha) == [("ci", "completed", "success", "At the second try")]
-        kept = httpx.get(f"{url}/api/v3/repos/acme/shop/issues/{number}/comments").json()
+        kept = httpx.get(f"{url}/api/v3/repos/acme/shop/issues/{number}/comments", timeout=PATIENCE).json()
         assert [c["body"] for c in kept] == ["Kept?"]
     finally:
         again.stop()
@@ -163,7 +168,7 @@ def test_a_merge_that_was_cut_in_two_is_finished_or_forgotten(tmp_path, moved):
     again = made(tmp_path)
     url = again.start()
     try:
-        found = httpx.get(f"{url}/api/v3/repos/acme/shop/pulls/{number}").json()
+        found = httpx.get(f"{url}/api/v3/repos/acme/shop/pulls/{number}", timeout=PATIENCE).json()
     finally:
         again.stop()
     assert found["merged"] is moved

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import secrets
+import socket
+from urllib.parse import urlsplit
 
 import httpx
+import psutil
 import pytest
+
+from tests.integration.hub.conftest import PATIENCE
 
 
 def test_anyone_clones_what_is_public(world):
@@ -69,9 +75,28 @@ def test_the_pull_ref_can_be_fetched_and_big_pushes_pass(world):
     assert world.git("rev-parse", "FETCH_HEAD", cwd=tree).stdout.strip() == sha
 
 
+@pytest.mark.parametrize("early", [True, False], ids=["before the answer", "in the middle of it"])
+def test_who_goes_away_leaves_no_git_behind(world, early):
+    sha = world.push("big", {"big.txt": secrets.token_hex(4_000_000)})
+    words = f"want {sha}\n".encode()
+    body = b"%04x" % (len(words) + 4) + words + b"0000" + b"0009done\n"
+    address = urlsplit(f"{world.url}/acme/shop.git/git-upload-pack")
+    head = f"POST {address.path} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n"
+    asked = f"{head}Content-Type: application/x-git-upload-pack-request\r\n\r\n".encode() + body
+    with socket.create_connection((address.hostname, address.port)) as client:
+        client.sendall(asked)
+        if not early:
+            assert client.recv(12) == b"HTTP/1.1 200"
+    hidden = httpx.get(f"{world.url}/acme/shop.git/config", timeout=PATIENCE)  # and the hub answers on
+    assert hidden.status_code == 404
+    _, left = psutil.wait_procs(psutil.Process().children(recursive=True), timeout=PATIENCE)
+    assert left == []
+    gc.collect()  # what was forgotten open would be told now
+
+
 def test_only_gits_own_addresses_are_served(world):
-    assert httpx.get(f"{world.url}/acme/shop.git/config").status_code == 404
-    assert httpx.get(f"{world.url}/acme/shop.git/info/refs").status_code == 403
-    assert httpx.get(f"{world.url}/acme/shop.git/info/refs?service=git-evil").status_code == 404
-    assert httpx.post(f"{world.url}/acme/shop.git/git-upload-archive").status_code == 404
-    assert httpx.get(f"{world.url}/..%2f..%2fhub.sqlite").status_code == 404
+    assert httpx.get(f"{world.url}/acme/shop.git/config", timeout=PATIENCE).status_code == 404
+    assert httpx.get(f"{world.url}/acme/shop.git/info/refs", timeout=PATIENCE).status_code == 403
+    assert httpx.get(f"{world.url}/acme/shop.git/info/refs?service=git-evil", timeout=PATIENCE).status_code == 404
+    assert httpx.post(f"{world.url}/acme/shop.git/git-upload-archive", timeout=PATIENCE).status_code == 404
+    assert httpx.get(f"{world.url}/..%2f..%2fhub.sqlite", timeout=PATIENCE).status_code == 404

@@ -7,7 +7,7 @@ import base64
 import httpx
 import pytest
 
-from tests.integration.hub.conftest import TOKENS
+from tests.integration.hub.conftest import PATIENCE, TOKENS
 
 
 def ask(world, query, login="bot", **variables):
@@ -15,6 +15,7 @@ def ask(world, query, login="bot", **variables):
         f"{world.url}/api/graphql",
         json={"query": query, "variables": variables},
         headers={"Authorization": f"bearer {TOKENS[login]}"},
+        timeout=PATIENCE,
     )
     assert answer.status_code == 200
     return answer.json()
@@ -116,11 +117,11 @@ def test_what_is_not_there(world):
 
 def test_no_token_no_answer_and_bad_documents(unchecked):
     address, who = f"{unchecked}/api/graphql", {"Authorization": "bearer bot-token"}
-    assert httpx.post(address, json={"query": "{ viewer { login } }"}).status_code == 401
-    assert httpx.post(address, content=b"{", headers=who).status_code == 400
-    assert httpx.post(address, json={"query": 5}, headers=who).status_code == 400
-    assert httpx.post(address, json={"query": "{" * 20_001}, headers=who).status_code == 400
-    unknown = httpx.post(address, json={"query": "{ viewer { shoeSize } }"}, headers=who).json()
+    assert httpx.post(address, json={"query": "{ viewer { login } }"}, timeout=PATIENCE).status_code == 401
+    assert httpx.post(address, content=b"{", headers=who, timeout=PATIENCE).status_code == 400
+    assert httpx.post(address, json={"query": 5}, headers=who, timeout=PATIENCE).status_code == 400
+    assert httpx.post(address, json={"query": "{" * 20_001}, headers=who, timeout=PATIENCE).status_code == 400
+    unknown = httpx.post(address, json={"query": "{ viewer { shoeSize } }"}, headers=who, timeout=PATIENCE).json()
     assert "Cannot query field 'shoeSize'" in unknown["errors"][0]["message"]
 
 

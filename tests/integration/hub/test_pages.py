@@ -7,12 +7,14 @@ import re
 import httpx
 import pytest
 
+from tests.integration.hub.conftest import PATIENCE
+
 
 class Browser:
     """Follows links, keeps cookies, sends the forms that it finds."""
 
     def __init__(self, url):
-        self.http = httpx.Client(base_url=url, follow_redirects=True, headers={"Origin": url})
+        self.http = httpx.Client(base_url=url, follow_redirects=True, headers={"Origin": url}, timeout=PATIENCE)
         self.page = None
 
     def open(self, path):
@@ -136,10 +138,10 @@ def test_only_our_own_forms_count(world, browser):
     assert browser.http.post(PULL, data={"do": "approve", "token": "wrong"}).status_code == 403
     foreign = {"Origin": "http://elsewhere.example"}
     assert browser.http.post("/login", data={"login": "ada"}, headers=foreign).status_code == 403
-    stranger = httpx.post(f"{world.url}{PULL}", data={"do": "approve"})
+    stranger = httpx.post(f"{world.url}{PULL}", data={"do": "approve"}, timeout=PATIENCE)
     assert stranger.status_code == 403
     forged = {"hub_session": "YWRhfDk5OTk5OTk5OTl8eA==.00"}
-    assert "Log out" not in httpx.get(f"{world.url}/", cookies=forged).text
+    assert "Log out" not in httpx.get(f"{world.url}/", cookies=forged, timeout=PATIENCE).text
     assert world.repo().get_pull(1).get_reviews().totalCount == 0
 
 

@@ -8,6 +8,8 @@ import github
 import httpx
 import pytest
 
+from tests.integration.hub.conftest import PATIENCE
+
 
 def refusal(call, *args, **kwargs):
     with pytest.raises(github.GithubException) as caught:
@@ -25,7 +27,7 @@ def test_accounts_and_rights(world):
     assert not repo.has_in_collaborators("acme")
     assert [u.login for u in repo.get_collaborators()] == ["bot", "ada", "eve"]
     assert world.call("GET", "/user", None).status_code == 401
-    wrong = httpx.get(f"{world.url}/api/v3/user", headers={"Authorization": "Bearer nobody"})
+    wrong = httpx.get(f"{world.url}/api/v3/user", headers={"Authorization": "Bearer nobody"}, timeout=PATIENCE)
     assert (wrong.status_code, wrong.json()["message"]) == (401, "Bad credentials")
     assert [r.full_name for r in world.api("bot").get_user().get_repos()] == ["acme/shop"]
 
@@ -174,7 +176,7 @@ def test_pages_have_links(world):
     first = world.call("GET", "/repos/acme/shop/issues?per_page=3")
     assert len(first.json()) == 3
     assert set(first.links) == {"next", "last"}
-    last = httpx.get(first.links["last"]["url"])
+    last = httpx.get(first.links["last"]["url"], timeout=PATIENCE)
     assert [i["number"] for i in last.json()] == [1]
     assert set(last.links) == {"prev", "first"}
     assert len(list(world.api("bot").get_repo("acme/shop").get_issues())) == 7
@@ -209,9 +211,9 @@ def test_the_limit_is_kept(world):
 
 def test_a_status_has_one_of_four_states(unchecked):
     who = {"Authorization": "token bot-token"}
-    sha = httpx.get(f"{unchecked}/api/v3/repos/acme/shop/branches/main").json()["commit"]["sha"]
+    sha = httpx.get(f"{unchecked}/api/v3/repos/acme/shop/branches/main", timeout=PATIENCE).json()["commit"]["sha"]
     address = f"{unchecked}/api/v3/repos/acme/shop/statuses/{sha}"
-    assert httpx.post(address, json={"state": "excellent"}, headers=who).status_code == 422
+    assert httpx.post(address, json={"state": "excellent"}, headers=who, timeout=PATIENCE).status_code == 422
 
 
 @pytest.mark.parametrize(
@@ -220,6 +222,6 @@ def test_a_status_has_one_of_four_states(unchecked):
 )
 def test_bad_bodies(unchecked, body, status):
     who = {"Authorization": "token bot-token"}
-    answer = httpx.post(f"{unchecked}/api/v3/repos/acme/shop/pulls", content=body, headers=who)
+    answer = httpx.post(f"{unchecked}/api/v3/repos/acme/shop/pulls", content=body, headers=who, timeout=PATIENCE)
     assert answer.status_code == status
     assert answer.json()["documentation_url"]

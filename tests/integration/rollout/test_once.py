@@ -1,6 +1,7 @@
 """Real processes: a command is started once, whoever asks and whoever dies."""
 
 import concurrent.futures
+import contextlib
 import fcntl
 import json
 import os
@@ -25,7 +26,7 @@ def key(tmp_path: Path) -> Path:
     return tmp_path / "rollouts" / "key"
 
 
-def once(directory: Path, command: str, *, timeout: float = 30.0, cwd: Path | None = None) -> OnceResult:
+def once(directory: Path, command: str, *, timeout: float = 300.0, cwd: Path | None = None) -> OnceResult:
     return run_once(directory, command, ENV, cwd or directory.parents[1], timeout)
 
 
@@ -33,7 +34,7 @@ def caller(directory: Path, command: str) -> subprocess.Popen[str]:
     """Another process that asks for the same."""
     code = (
         "import sys; from pathlib import Path; from runner.rollout.once import run_once\n"
-        "r = run_once(Path(sys.argv[1]), sys.argv[2], {'PATH': sys.argv[3]}, Path(sys.argv[1]).parents[1], 30)\n"
+        "r = run_once(Path(sys.argv[1]), sys.argv[2], {'PATH': sys.argv[3]}, Path(sys.argv[1]).parents[1], 300)\n"
         "print(r.exit_code, r.started_before)"
     )
     return subprocess.Popen(
@@ -42,6 +43,22 @@ def caller(directory: Path, command: str) -> subprocess.Popen[str]:
         text=True,
         cwd=Path(__file__).parents[3],
     )
+
+
+def open_files(pid: int) -> list[str]:
+    """What a process has open; it may be opening and closing files meanwhile."""
+    found = []
+    for entry in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            found.append(str(entry.readlink()))
+    return found
+
+
+def state(pid: int) -> str:
+    """The state of a process by its letter; nothing where there is none any more."""
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    return ""
 
 
 @pytest.fixture
@@ -83,7 +100,7 @@ def test_flood_keeps_beginning_and_end(key: Path) -> None:
 
 
 def test_out_of_time_kills_the_whole_group(key: Path, tmp_path: Path) -> None:
-    result = once(key, "sleep 600 & echo $! >child; echo waiting; wait", timeout=0.5)
+    result = once(key, "sleep 600 & echo $! >child; echo waiting; wait", timeout=3)
     assert (result.exit_code, result.timed_out, result.output) == (None, True, "waiting\n")
     child = int((tmp_path / "child").read_text())
     with pytest.raises(ProcessLookupError):
@@ -100,7 +117,7 @@ def test_out_of_time_kills_what_ignores_sigterm(key: Path, tmp_path: Path) -> No
     )
     code = "import sys; from runner.rollout import supervise as s; from pathlib import Path; s.TERM_SECONDS = 0.2\n"
     code += "sys.exit(s.supervise(Path(sys.argv[1])))"
-    subprocess.run([sys.executable, "-c", code, str(directory)], cwd=Path(__file__).parents[3], check=True, timeout=30)
+    subprocess.run([sys.executable, "-c", code, str(directory)], cwd=Path(__file__).parents[3], check=True, timeout=120)
     result = recorded(directory)
     assert result is not None
     assert result.timed_out
@@ -111,7 +128,7 @@ def test_out_of_time_kills_what_ignores_sigterm(key: Path, tmp_path: Path) -> No
 def test_a_service_left_behind_neither_holds_the_lock_nor_keeps_us(key: Path, tmp_path: Path) -> None:
     begin = time.monotonic()
     result = once(key, "setsid sleep 600 & echo $! >service; exit 0")  # it keeps the output open, too
-    assert time.monotonic() - begin < 20
+    assert time.monotonic() - begin < 120
     pid = int((tmp_path / "service").read_text())
     try:
         assert result.exit_code == 0
@@ -119,7 +136,7 @@ def test_a_service_left_behind_neither_holds_the_lock_nor_keeps_us(key: Path, tm
         assert once(key, "exit 1").exit_code == 0
         with (key / "lock").open() as lock:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        assert str(key) not in " ".join(str(p.readlink()) for p in Path(f"/proc/{pid}/fd").iterdir())
+        assert [place for place in open_files(pid) if place.startswith(str(key))] == []
     finally:
         os.kill(pid, signal.SIGKILL)
 
@@ -132,7 +149,7 @@ def test_survives_kill_of_the_caller(key: Path, gate: Path, tmp_path: Path) -> N
     process.communicate()
     second = caller(key, command)  # finds it running, and waits for it
     gate.write_text("go\n")
-    out, _ = second.communicate(timeout=30)
+    out, _ = second.communicate(timeout=120)
     assert out.split() == ["7", "True"]
     assert once(key, command).exit_code == 7
     assert (tmp_path / "count").read_text() == "run\n"
@@ -148,7 +165,7 @@ def test_many_callers_one_start(key: Path, tmp_path: Path) -> None:
     others = [caller(key, "echo run >>count") for _ in range(2)]
     with concurrent.futures.ThreadPoolExecutor(4) as pool:
         results = [f.result() for f in [pool.submit(ask) for _ in range(4)]]
-    said = [p.communicate(timeout=30)[0].split() for p in others]
+    said = [p.communicate(timeout=120)[0].split() for p in others]
     assert (tmp_path / "count").read_text() == "run\n"
     began = [r.started_before for r in results] + [s[1] == "True" for s in said]
     assert began.count(False) == 1
@@ -173,16 +190,15 @@ def test_supervisor_killed_in_the_middle_is_told_and_may_run_again(key: Path, ga
         supervisor = int(Path(f"/proc/{first}/stat").read_text().rpartition(")")[2].split()[1])
         os.kill(supervisor, signal.SIGKILL)
         with pytest.raises(DeployError, match="left no record"):
-            asked.result(timeout=30)
+            asked.result(timeout=120)
         assert recorded(key) is None
         again = pool.submit(once, key, command)
         assert gate.read_text() == "started\n"
         # The first command was still there: the second begins only when that is gone.
         assert supervise.identity(first) != (key / "started").read_text().strip()
-        state = Path(f"/proc/{first}/stat")
-        assert not state.exists() or state.read_text().rpartition(")")[2].split()[0] == "Z"
+        assert state(first) in {"", "Z"}
         gate.write_text("go\n")
-        assert again.result(timeout=30).exit_code == 0
+        assert again.result(timeout=120).exit_code == 0
     assert len((tmp_path / "pids").read_text().split()) == 2
 
 

@@ -56,13 +56,13 @@ def test_where_the_engine_sees_no_file_of_ours_the_door_is_relayed(sandboxes: Do
         spec = Spec(image=base, limits=SMALL, labels={LABEL_RUN: "far"}, door=OURS_ALONE / "gateway.sock")
         with sandboxes.open(spec) as box:
             data = bytes(range(256)) * 8192
-            assert box.exec(["python3", "-c", TALK], timeout=60, stdin=data).stdout == data
-            box.exec(["sh", "-c", ATTACK], timeout=60)
+            assert box.exec(["python3", "-c", TALK], timeout=120, stdin=data).stdout == data
+            box.exec(["sh", "-c", ATTACK], timeout=120)
             assert box.read("nothing", limit=10) is None  # which ends every process of the job
-            still = box.exec(["python3", "-c", TALK], timeout=60, stdin=b"still there")
+            still = box.exec(["python3", "-c", TALK], timeout=120, stdin=b"still there")
             assert (still.stdout, still.stderr) == (b"still there", b"")
         listener.shutdown(socket.SHUT_RDWR)
-        answering.join(20)
+        answering.join(120)
     assert [t.name for t in threading.enumerate() if t.name.startswith("door of")] == []
 
 

@@ -28,14 +28,14 @@ def test_a_gigabyte_of_output_takes_neither_memory_nor_time(sandboxes: DockerSan
         result = box.exec(["sh", "-c", "yes | head -c 1000000000"], timeout=120)
         assert result.truncated
         assert len(result.stdout) == SMALL.output_mb << 20
-        assert time.monotonic() - start < 60
-        assert box.exec(["echo", "on"], timeout=20).stdout == b"on\n"
+        assert time.monotonic() - start < 120
+        assert box.exec(["echo", "on"], timeout=120).stdout == b"on\n"
     assert psutil.Process().memory_info().rss - before < 150 << 20
 
 
 def test_flood_on_both_streams_with_a_slow_listener(sandboxes: DockerSandboxes, base: str) -> None:
     with sandboxes.open(Spec(image=base, limits=SMALL)) as box:
-        result = box.exec(["sh", "-c", "yes err >&2 & yes out"], timeout=60, output_limit=2 << 20)
+        result = box.exec(["sh", "-c", "yes err >&2 & yes out"], timeout=120, output_limit=2 << 20)
         assert result.truncated
         assert len(result.stdout) + len(result.stderr) == 2 << 20
 
@@ -45,7 +45,7 @@ def test_running_for_ever_ends_at_the_deadline(sandboxes: DockerSandboxes, base:
         result = box.exec(["python3", "-c", "import signal\nsignal.signal(15, 1)\nwhile True: pass"], timeout=1)
         assert result.timed_out
         assert result.exit_code is None
-        assert result.seconds < 30
+        assert result.seconds < 120
 
 
 def test_a_listener_that_raises_ends_the_job(sandboxes: DockerSandboxes, base: str) -> None:
@@ -54,20 +54,20 @@ def test_a_listener_that_raises_ends_the_job(sandboxes: DockerSandboxes, base: s
 
     with sandboxes.open(Spec(image=base, limits=SMALL)) as box:
         with pytest.raises(ValueError, match="enough"):
-            box.exec(["yes"], timeout=60, on_stdout=enough)
-        left = box.exec(["sh", "-c", "cat /proc/[0-9]*/comm"], timeout=20)
+            box.exec(["yes"], timeout=120, on_stdout=enough)
+        left = box.exec(["sh", "-c", "cat /proc/[0-9]*/comm"], timeout=120)
         assert b"yes" not in left.stdout
 
 
 def test_what_the_job_keeps_alive_ends_before_the_tree_is_taken(sandboxes: DockerSandboxes, base: str) -> None:
     with sandboxes.open(Spec(image=base, limits=SMALL)) as box:
-        box.exec(["sh", "-c", "(setsid sh -c 'while :; do :; done' >/dev/null 2>&1 &)"], timeout=20)
+        box.exec(["sh", "-c", "(setsid sh -c 'while :; do :; done' >/dev/null 2>&1 &)"], timeout=120)
         stream = box.get_tree()
         assert next(stream)
         sandboxes.client.containers.get(box.id).reload()
         assert sandboxes.client.containers.get(box.id).status == "paused"
         stream.close()  # type: ignore[attr-defined]  # it is a generator; whoever reads it may stop early
-        assert box.exec(["echo", "on"], timeout=20).stdout == b"on\n"
+        assert box.exec(["echo", "on"], timeout=120).stdout == b"on\n"
 
 
 def test_a_container_that_dies_is_a_failure_of_the_machine(sandboxes: DockerSandboxes, base: str) -> None:
@@ -75,16 +75,16 @@ def test_a_container_that_dies_is_a_failure_of_the_machine(sandboxes: DockerSand
         started = threading.Event()
 
         def kill() -> None:
-            started.wait(60)
+            started.wait(120)
             sandboxes.client.api.kill(box.id)
 
         killer = threading.Thread(target=kill)
         killer.start()
         with pytest.raises(SandboxLostError, match=r"died|not running"):
-            box.exec(["sh", "-c", "echo on; sleep 3600"], timeout=60, on_stdout=lambda _: started.set())
+            box.exec(["sh", "-c", "echo on; sleep 3600"], timeout=120, on_stdout=lambda _: started.set())
         killer.join()
         with pytest.raises(SandboxError):
-            box.exec(["true"], timeout=20)
+            box.exec(["true"], timeout=120)
         with pytest.raises(SandboxError):
             b"".join(box.get_tree())
 
@@ -145,13 +145,13 @@ def test_an_engine_that_goes_away_is_a_sandbox_error(sandboxes: DockerSandboxes,
     heard = threading.Event()
 
     def cut() -> None:
-        heard.wait(60)
+        heard.wait(120)
         proxy.cut()
 
     cutter = threading.Thread(target=cut)
     cutter.start()
     with pytest.raises(SandboxError), far.open(Spec(image=base, labels={LABEL_RUN: "cut"}, limits=SMALL)) as box:
-        box.exec(["sh", "-c", "echo on; sleep 3600"], timeout=60, on_stdout=lambda _: heard.set())
+        box.exec(["sh", "-c", "echo on; sleep 3600"], timeout=120, on_stdout=lambda _: heard.set())
     cutter.join()
     far.disconnect()
     gc.collect()
@@ -173,7 +173,7 @@ def test_work_goes_on_when_the_engine_comes_back(
             made.append(box.id)
             if len(made) == 1:
                 proxy.cut()
-            return box.exec(["echo", "on"], timeout=20).stdout
+            return box.exec(["echo", "on"], timeout=120).stdout
 
     def wait(_: float) -> None:
         (tmp_path / "p.sock").unlink()
@@ -226,7 +226,7 @@ def test_tools_volume_is_read_only(sandboxes: DockerSandboxes, base: str) -> Non
     volume = sandboxes.client.volumes.create(labels={"automend.owner": sandboxes._owner})
     try:
         with sandboxes.open(Spec(image=base, limits=SMALL, tools=volume.name)) as box:
-            assert box.exec(["sh", "-c", f"touch {TOOLS}/x"], timeout=20).exit_code != 0
+            assert box.exec(["sh", "-c", f"touch {TOOLS}/x"], timeout=120).exit_code != 0
     finally:
         volume.remove()
 
@@ -242,7 +242,7 @@ def test_work_goes_on_in_a_new_container_when_one_is_killed_from_outside(sandbox
                 sandboxes.client.api.kill(box.id)
             elif len(made) == 2:
                 sandboxes.client.api.remove_container(box.id, force=True)
-            return box.exec(["echo", "on"], timeout=20).stdout
+            return box.exec(["echo", "on"], timeout=120).stdout
 
     assert going_on(work, tell=told.append) == b"on\n"
     assert len(set(made)) == 3

@@ -17,7 +17,13 @@ from sandbox.api import LABEL_RUN, EnvironmentRecipe
 from sandbox.docker import DockerSandboxes
 from tests.integration.sandbox.test_leftovers import ABANDON, killed
 
-pytestmark = [pytest.mark.docker, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(600)]
+
+
+@pytest.fixture(autouse=True)
+def locks_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`clean` sweeps the locks of every process of this user: those of other tests are none of its business."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
 
 
 def said(*words: str) -> dict[str, object]:

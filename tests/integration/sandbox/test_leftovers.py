@@ -34,7 +34,7 @@ SMALL = Limits(memory_mb=256, workspace_mb=32, tmp_mb=16)
 
 def killed(script: str, *args: str) -> None:
     """Run a script that kills itself."""
-    done = subprocess.run([sys.executable, "-c", script, *args], capture_output=True, check=False, timeout=120)
+    done = subprocess.run([sys.executable, "-c", script, *args], capture_output=True, check=False, timeout=300)
     assert done.returncode == -signal.SIGKILL, done.stderr.decode()
 
 
@@ -83,18 +83,19 @@ def test_a_run_that_is_shut_has_no_container_and_gets_none(sandboxes: DockerSand
 
 def test_reaping_takes_the_run_and_nothing_else(sandboxes: DockerSandboxes, base: str) -> None:
     owner = sandboxes._owner
-    killed(ABANDON, owner, base, "r-one", "")
-    killed(ABANDON, owner, base, "r-two", "paused")
-    killed(ABANDON, f"{owner}-other", base, "r-one", "")
+    one, two = f"{owner}-one", f"{owner}-two"  # other tests' runs on this engine have other names
+    killed(ABANDON, owner, base, one, "")
+    killed(ABANDON, owner, base, two, "paused")
+    killed(ABANDON, f"{owner}-other", base, one, "")
     other = DockerSandboxes(owner=f"{owner}-other")
     try:
-        [mine, theirs] = sorted(names(sandboxes, "r-one"))
+        [mine, theirs] = sorted(names(sandboxes, one))
         assert mine != theirs
-        assert len(sandboxes.reap(run="r-one")) == 2
-        assert len(names(sandboxes, "r-one")) == 1
-        assert len(names(sandboxes, "r-two")) == 1
+        assert len(sandboxes.reap(run=one)) == 2
+        assert len(names(sandboxes, one)) == 1
+        assert len(names(sandboxes, two)) == 1
         assert len(sandboxes.reap()) == 2
-        assert names(sandboxes, "r-two") == []
+        assert names(sandboxes, two) == []
         assert sandboxes.reap() == []
     finally:
         assert len(other.reap()) == 2
@@ -160,9 +161,9 @@ def test_tools_are_filled_once_and_run_read_only(sandboxes: DockerSandboxes, bas
     assert sandboxes.tools(ToolsRecipe(key=key, fill=fill), progress=told.append) == name
     assert told == []
     with sandboxes.open(Spec(image=base, limits=SMALL, tools=name)) as box:
-        assert box.exec([f"{TOOLS}/bin/program"], timeout=20).stdout == b"tool\n"
-        assert box.exec(["stat", "-c", "%s", f"{TOOLS}/large"], timeout=20).stdout == b"3000000\n"
-        assert box.exec(["sh", "-c", f"echo x > {TOOLS}/bin/program"], timeout=20).exit_code != 0
+        assert box.exec([f"{TOOLS}/bin/program"], timeout=120).stdout == b"tool\n"
+        assert box.exec(["stat", "-c", "%s", f"{TOOLS}/large"], timeout=120).stdout == b"3000000\n"
+        assert box.exec(["sh", "-c", f"echo x > {TOOLS}/bin/program"], timeout=120).exit_code != 0
     assert sandboxes.reap() == [], "finished tools stay"
     assert sandboxes.tools(ToolsRecipe(key=key, fill=fill), progress=told.append) == name
 
@@ -209,7 +210,7 @@ def test_a_half_filled_volume_is_never_used(sandboxes: DockerSandboxes, base: st
     name = sandboxes.tools(ToolsRecipe(key=key, fill=fill), progress=lambda _: None)
     assert name != half
     with sandboxes.open(Spec(image=base, limits=SMALL, tools=name)) as box:
-        assert box.exec([f"{TOOLS}/bin/program"], timeout=20).stdout == b"tool\n"
+        assert box.exec([f"{TOOLS}/bin/program"], timeout=120).stdout == b"tool\n"
     left = sandboxes.reap()
     assert f"volume {half}" in left
     assert f"volume {name}" not in left

@@ -14,14 +14,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import free_port
+
 FORWARDER = str(files("runner.agents").joinpath("forwarder.py"))
 
 
 @pytest.fixture
 def port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    return free_port()
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def start(door: Path, port: int, *command: str) -> subprocess.Popen[bytes]:
 
 
 def finish(process: subprocess.Popen[bytes], stdin: bytes | None = None) -> tuple[int, bytes, bytes]:
-    out, err = process.communicate(stdin, timeout=30)
+    out, err = process.communicate(stdin, timeout=120)
     return process.returncode, out, err
 
 

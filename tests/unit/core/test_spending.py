@@ -13,6 +13,12 @@ from runner.spending import Account, Spending
 from runner.store import open_store
 
 
+@pytest.fixture(autouse=True)
+def one_day(monkeypatch):
+    """No test begins on one day and ends on the next."""
+    monkeypatch.setattr(spending_module, "today", lambda: "2026-01-01")
+
+
 @pytest.fixture
 def url(tmp_path):
     return f"sqlite:///{tmp_path / 'a.sqlite'}"
@@ -68,7 +74,6 @@ def test_the_budget_that_is_used_up_is_named(book, allowances, named):
 
 
 def test_yesterday_does_not_count_for_today(book, monkeypatch):
-    monkeypatch.setattr(spending_module, "today", lambda: "2026-01-01")
     account(book).charge(took(), 1)
     monkeypatch.setattr(spending_module, "today", lambda: "2026-01-02")
     assert account(book, {"day": Allowance(requests=1), "repo": Allowance(requests=1)}).refusal() is None

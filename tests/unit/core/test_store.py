@@ -80,6 +80,6 @@ def test_processes_that_start_at_once_migrate_once(tmp_path):
     for process in processes:
         process.start()
     for process in processes:
-        process.join(60)
+        process.join(240)
     assert [p.exitcode for p in processes] == [0, 0, 0, 0]
     assert len(open_store(url).runs()) == 4

@@ -178,7 +178,7 @@ class Client:
         return [e.model_dump(mode="json") for e in read_exchanges(self.record)]
 
 
-PATIENCE = Patience(headers=5, stall=5, tries=3, first_wait=0.01, longest_wait=0.05)
+PATIENCE = Patience(headers=120, stall=120, tries=3, first_wait=0.01, longest_wait=0.05)
 
 
 @pytest.fixture(scope="session")
@@ -221,7 +221,9 @@ def open_door(tmp_path: Path, provider: Provider, shared: Gateway) -> Iterator[C
                 )
             )
             http = stack.enter_context(
-                httpx.Client(transport=httpx.HTTPTransport(uds=str(door.socket)), base_url="http://gateway", timeout=20)
+                httpx.Client(
+                    transport=httpx.HTTPTransport(uds=str(door.socket)), base_url="http://gateway", timeout=120
+                )
             )
             return Client(door, http, record, dialect)
 

@@ -123,7 +123,9 @@ def once(gateway: Gateway, provider: Provider) -> Callable[..., int]:
 
 
 def _ask(door: Door, dialect: Dialect) -> int:
-    with httpx.Client(transport=httpx.HTTPTransport(uds=str(door.socket)), base_url="http://gateway") as client:
+    with httpx.Client(
+        transport=httpx.HTTPTransport(uds=str(door.socket)), base_url="http://gateway", timeout=120
+    ) as client:
         return client.post(PATHS[dialect], json={"stream": True}).status_code
 
 

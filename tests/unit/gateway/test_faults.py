@@ -90,14 +90,14 @@ def test_an_answer_ends_with_its_last_event_whatever_the_connection_does(open_do
     never = threading.Event()
 
     def wait() -> bytes:
-        never.wait(20)
+        never.wait(120)
         return b"\n"
 
     provider.replies = [Reply(chunks=[*OPENAI_STREAM, wait])]
     client = open_door()
     start = time.monotonic()
     assert client.ask().content == b"".join(OPENAI_STREAM)
-    assert time.monotonic() - start < 4
+    assert time.monotonic() - start < 60
     never.set()
 
 
@@ -107,16 +107,16 @@ def test_a_whole_answer_that_only_trickles_has_an_end(open_door: Open, provider:
         handler.send_header("content-type", "application/json")
         handler.send_header("content-length", "1000")
         handler.end_headers()
-        for _n in range(100):
+        for _n in range(1000):
             handler.wfile.write(b" ")
             time.sleep(0.1)
 
     provider._server.RequestHandlerClass._reply = slowly  # type: ignore[attr-defined]
     provider.replies = [GOOD]
-    client = open_door(patience=Patience(whole=0.5, stall=5, tries=1))
+    client = open_door(patience=Patience(whole=0.5, tries=1))
     start = time.monotonic()
     assert client.ask({"stream": False}).status_code == 400
-    assert time.monotonic() - start < 4
+    assert time.monotonic() - start < 60
 
 
 @pytest.mark.parametrize("status", [500, 501, 505, 521, 523, 530])
@@ -229,7 +229,7 @@ def held(client: Client, number: int, said: bytes = b"") -> Iterator[list[socket
         made = []
         for _ in range(number):
             near = stack.enter_context(socket.socket(socket.AF_UNIX))
-            near.settimeout(10)
+            near.settimeout(120)
             near.connect(str(client.door.socket))
             near.sendall(said)
             made.append(near)
@@ -264,7 +264,7 @@ def test_a_flooded_door_keeps_no_other_waiting(open_door: Open, provider: Provid
         start = time.monotonic()
         assert [other.ask().status_code for _ in range(5)] == [200] * 5
         stop.set()
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 60
 
 
 def test_what_is_being_answered_when_a_door_is_shut_is_counted(provider: Provider, shared: Gateway) -> None:
@@ -273,7 +273,7 @@ def test_what_is_being_answered_when_a_door_is_shut_is_counted(provider: Provide
 
     def wait() -> bytes:
         asked.set()
-        never.wait(20)
+        never.wait(120)
         return b""
 
     provider.replies = [Reply(chunks=[OPENAI_STREAM[0], wait])]
@@ -283,7 +283,7 @@ def test_what_is_being_answered_when_a_door_is_shut_is_counted(provider: Provide
         near.connect(str(door.socket))
         body = json.dumps({"stream": True, "input": "x" * 4000}).encode()
         near.sendall(b"POST /v1/responses HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n" % len(body) + body)
-        assert asked.wait(10)
+        assert asked.wait(120)
     assert door.usage().input > 1000
     never.set()
     near.close()

@@ -38,7 +38,7 @@ def test_only_the_first_of_its_kind_is_waited_for(tmp_path: Path) -> None:
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
     options = ["-q", "--timeout=2.4", "-p", MODULE, "-p", "no:cacheprovider", "-p", "no:xdist", "--junitxml=out.xml"]
     ran = subprocess.run(
-        [sys.executable, "-m", "pytest", *options], cwd=tmp_path, capture_output=True, timeout=60, check=False,
+        [sys.executable, "-m", "pytest", *options], cwd=tmp_path, capture_output=True, timeout=240, check=False,
         env={**os.environ, "PYTHONPATH": str(tmp_path), "PYTEST_ADDOPTS": ""},
     )  # fmt: skip
     assert ran.returncode == 1, ran.stdout.decode()

@@ -33,7 +33,7 @@ def talk(peer: Callable[[], None]) -> threading.Thread:
 
 
 def soon() -> float:
-    return time.monotonic() + 20
+    return time.monotonic() + 120
 
 
 def test_frames_may_be_cut_anywhere(pair: tuple[Stream, socket.socket]) -> None:
@@ -72,7 +72,7 @@ def test_deadline_holds_while_nothing_comes(pair: tuple[Stream, socket.socket]) 
     stream, _ = pair
     start = time.monotonic()
     assert stream.pump(Output(cap=10), None, start + 0.05, "it") is Ending.DEADLINE
-    assert time.monotonic() - start < 5
+    assert time.monotonic() - start < 60
 
 
 def test_deadline_holds_while_output_trickles(pair: tuple[Stream, socket.socket]) -> None:
@@ -115,7 +115,7 @@ def test_a_command_that_knows_the_end_of_its_stdin_is_not_told() -> None:
     stream = Stream(ours, knows_the_end=True)
 
     def peer() -> None:
-        theirs.settimeout(20)
+        theirs.settimeout(120)
         assert theirs.recv(2, socket.MSG_WAITALL) == b"in"
         theirs.settimeout(0.1)
         with pytest.raises(TimeoutError):

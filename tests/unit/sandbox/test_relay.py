@@ -17,7 +17,7 @@ from sandbox.exec import Stream
 from sandbox.relay import Carried, DoorRelay
 from sandbox.relay_inside import DATA, END, GONE, HEAD, MOST, OPEN, READY, TAKEN, WINDOW, BrokenRulesError, Relay
 
-PATIENCE = 20.0
+PATIENCE = 120.0
 
 
 class Wire:
