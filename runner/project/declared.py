@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from runner.project.poetry_range import pep440
+
 TEST_NAMES = ("test", "tests", "testing", "unittest", "unit-tests", "pytest", "ci")
 """What extras, dependency groups and environments of tests are called; `dev` only where none of these is."""
 
@@ -93,11 +95,17 @@ def _joined(arguments: Iterable[ast.expr]) -> Iterator[str]:
 
 
 def _poetry(poetry: Mapping[str, Any]) -> Declared:
-    """Names in its groups of test tools; any version, as its caret means nothing to pip."""
     groups = _table(poetry, "group")
     named = [_table(_table(groups, group), "dependencies") for group in wanted(groups)]
     tables = (*named, _table(poetry, "dev-dependencies"))
-    return Declared(tuple(name for table in tables for name in table if name != "python"))
+    return _lines(_asked(name, what) for table in tables for name, what in table.items() if name != "python")
+
+
+def _asked(name: str, what: object) -> str:
+    """A line of Poetry's table as a requirement; what comes from elsewhere than an index is taken from the index."""
+    version, extras = (what.get("version"), _strings(what.get("extras"))) if isinstance(what, dict) else (what, ())
+    asked = f"[{','.join(extras)}]" if extras else ""
+    return f"{name}{asked}{pep440(version) if isinstance(version, str) else ''}"
 
 
 def _pdm(pdm: Mapping[str, Any]) -> Declared:

@@ -13,10 +13,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from runner.project.manifest import Read, ini
+from runner.project.poetry_range import pep440
 
 _PIN = re.compile(r"^(?:c?python-?)?(\d+\.\d+(?:\.\d+)?)$")
 _RANGE = re.compile(r"^\s*(?:(?:[<>=!~]=?|===)\s*[\w.*+-]+\s*,?\s*)+$")
-_CARET = re.compile(r"[\^~](\d+)(?:\.(\d+))?(?:\.\d+)*")
 
 PLACE = "/opt/python"
 
@@ -76,16 +76,13 @@ def make_environment(wanted: Wanted) -> str:
 
 
 def _poetry(tables: Mapping[str, Any]) -> str:
-    """Poetry's `python`, with its caret as what it stands for."""
+    """Poetry's `python`, in other words; its tilde as if it were a caret, as few images have many Pythons."""
     found: object = tables
     for key in ("tool", "poetry", "dependencies", "python"):
         found = found.get(key) if isinstance(found, dict) else None
     if not isinstance(found, str):
         return ""
-    caret = _CARET.fullmatch(found.strip())
-    if caret:
-        return f">={caret[1]}.{caret[2] or 0},<{int(caret[1]) + 1}"
-    return found
+    return pep440(re.sub(r"^\s*~(?!=)", "^", found))
 
 
 def _text(content: bytes | None) -> str:

@@ -173,9 +173,13 @@ def test_well_known_packages_that_only_the_tests_name() -> None:
 
 
 def test_poetry_groups() -> None:
-    group = "[tool.poetry.group.test.dependencies]\npytest-mock='^3'\n"
+    group = (
+        "[tool.poetry.group.test.dependencies]\npytest-mock='^3.1'\n"
+        "coverage = {version = '~7.2', extras = ['toml']}\nours = {git = 'https://example.org/ours'}\n"
+    )
     pyproject = f"[tool.poetry]\nname='a'\n{group}[build-system]\nrequires=[]\n"
-    assert any("pytest-mock" in c for c in project({**PYTEST, "pyproject.toml": pyproject}).setup)
+    asked = "'pytest-mock>=3.1,<4' 'coverage[toml]>=7.2,<7.3' ours"
+    assert any(asked in c for c in project({**PYTEST, "pyproject.toml": pyproject}).setup)
 
 
 @pytest.mark.parametrize(
