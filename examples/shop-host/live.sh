@@ -30,10 +30,10 @@ running() {
 stop() {
 	pid=$(running) || return 0
 	kill -TERM "$pid" 2>/dev/null || return 0
-	tries=100
+	tries=300
 	while running >/dev/null; do
 		tries=$((tries - 1))
-		[ "$tries" -ne 20 ] || kill -KILL "$pid" 2>/dev/null || return 0
+		[ "$tries" -ne 220 ] || kill -KILL "$pid" 2>/dev/null || return 0
 		[ "$tries" -gt 0 ] || fail "process $pid does not stop"
 		sleep 0.05
 	done

@@ -110,7 +110,7 @@ class Stage:
         }
 
     @contextlib.contextmanager
-    def customers(self, seconds: float = 600) -> Iterator[None]:
+    def customers(self, seconds: float = 3600) -> Iterator[None]:
         """Customers, a few visits a second, for as long as the context lasts."""
         script = _host_files() / "traffic.py"
         with subprocess.Popen(

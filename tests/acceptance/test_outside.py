@@ -19,8 +19,9 @@ def test_no_engine(house, calc, where):
     assert (done.code, done.out) == (3, "")
     assert "no Docker engine answers" in done.said
     assert "start the Docker engine" in done.said
-    assert house.runs()[0]["status"] == "failed"
-    assert "no Docker engine answers" in house.runs()[0]["reason"]
+    (run,) = house.runs()
+    assert run["status"] == "failed"
+    assert "no Docker engine answers" in run["reason"]
 
 
 def test_a_forge_that_is_gone(town, calc):
