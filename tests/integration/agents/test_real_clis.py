@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 import sys
 import time
@@ -23,6 +22,7 @@ from runner.gateway import Gateway
 from runner.model import Outcome
 from runner.ports import Agent, Budget
 from runner.settings import AgentConfig, Settings
+from tests.conftest import free_port
 
 from .conftest import Tried
 
@@ -211,15 +211,13 @@ def address(tmp_path: Path) -> Iterator[Callable[[Path], str]]:
     with ExitStack() as stack:
 
         def go(door: Path) -> str:
-            with socket.socket() as probe:
-                probe.bind(("127.0.0.1", 0))
-                port = probe.getsockname()[1]
+            port = free_port()
             script = str(files("runner.agents").joinpath("forwarder.py"))
             process = subprocess.Popen(
                 [sys.executable, "-I", script, str(door), str(port), "--", "sh", "-c", "echo ready; read x"],
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             )  # fmt: skip
-            stack.callback(process.communicate, b"\n", 10)
+            stack.callback(process.communicate, b"\n", 120)
             assert process.stdout is not None
             assert process.stdout.readline() == b"ready\n"
             return f"http://127.0.0.1:{port}"
