@@ -51,8 +51,8 @@ _OPTIONS = (
     "core.excludesFile=/dev/null",
     "core.quotePath=true",
     # A twin of ours may hold a ref for longer than git's tenth of a second, where the machine is busy.
-    "core.filesRefLockTimeout=30000",
-    "core.packedRefsTimeout=30000",
+    "core.filesRefLockTimeout=10000",
+    "core.packedRefsTimeout=10000",
     "core.pager=cat",
     "credential.helper=",
     "protocol.ext.allow=never",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -22,6 +21,7 @@ from runner.gateway import Gateway, Patience
 from runner.model import Outcome
 from runner.ports import Agent, Budget
 from runner.settings import AgentConfig, Settings
+from tests.conftest import free_port
 
 from .conftest import Tried
 
@@ -209,11 +209,7 @@ def address(tmp_path: Path) -> Iterator[Callable[[Path], str]]:
     with ExitStack() as stack:
 
         def go(door: Path) -> str:
-            # Bound for as long as the test goes on, so that nobody else gets it; listening is the forwarder's.
-            held = stack.enter_context(socket.socket())
-            held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            held.bind(("127.0.0.1", 0))
-            port = held.getsockname()[1]
+            port = free_port()
             script = str(files("runner.agents").joinpath("forwarder.py"))
             process = subprocess.Popen(
                 [sys.executable, "-I", script, str(door), str(port), "--", "sh", "-c", "echo ready; read x"],
