@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count, pairwise
 
-from runner.policy.integrity.python_flow import FUNCTIONS
+from runner.policy.integrity.python_own import FUNCTIONS
 from runner.policy.integrity.sides import touched
 from runner.policy.integrity.values import NoValueError, Value, also, number, of_python
 from runner.policy.python_nodes import children, nodes

@@ -10,7 +10,7 @@ from functools import lru_cache, partial
 
 from runner.policy.integrity.product import Trace, is_script, product_files, test_files, traced, unreadable
 from runner.policy.integrity.python_claims import BROAD, constant, dotted, last, truth
-from runner.policy.integrity.python_flow import FUNCTIONS
+from runner.policy.integrity.python_own import FUNCTIONS
 from runner.policy.integrity.python_walk import Function, walked
 from runner.policy.integrity.sides import Seen, Sides, touched
 from runner.policy.python_nodes import nodes, statements

@@ -27,7 +27,7 @@ class Claim:
 
     `subject` is what is looked at and `expected` what it is held against, both in normal form; `kind` is the operator
     or matcher. `tolerance` grows as the claim loosens. `lost` says why a failure would not show; `conditional`, that
-    the claim is only made sometimes.
+    the claim is only made sometimes; `rarely`, why a run on a usual machine in which all is well never makes it.
     """
 
     text: str
@@ -40,6 +40,7 @@ class Claim:
     tolerance: float = 0.0
     lost: str = ""
     conditional: bool = False
+    rarely: str = ""
 
     @property
     def key(self) -> tuple[object, ...]:

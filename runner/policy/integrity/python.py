@@ -13,7 +13,9 @@ from pathlib import PurePosixPath
 from runner.policy.integrity.conditions import looks_around, usually
 from runner.policy.integrity.model import Definition, Inside, Mark, Skip, Test, TestFile
 from runner.policy.integrity.python_claims import dotted, last, truth
-from runner.policy.integrity.python_flow import FUNCTIONS, Flow
+from runner.policy.integrity.python_flow import Flow, Known
+from runner.policy.integrity.python_own import FUNCTIONS, of_function
+from runner.policy.integrity.python_swallow import aliases_of, swallowers_of
 from runner.policy.python_nodes import outline, tree_of
 
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -49,7 +51,7 @@ def read_python(source: bytes, path: str) -> TestFile:
     if tree is None:
         return TestFile(problem=problem)
     try:
-        return _Reader(tree, source.decode("utf-8", "replace").split("\n"), path).file()
+        return _Reader(tree, source, path).file()
     except RecursionError:
         return TestFile(problem="it is nested too deeply")
 
@@ -66,9 +68,9 @@ class _Scope:
 
 
 class _Reader:
-    def __init__(self, tree: ast.Module, lines: list[str], path: str) -> None:
+    def __init__(self, tree: ast.Module, source: bytes, path: str) -> None:
         self._tree = tree
-        self._lines = lines
+        self._lines = source.decode("utf-8", "replace").split("\n")
         name = PurePosixPath(path).name
         self._collected_file = name.startswith("test") or name.removesuffix(".py").endswith(("_test", "tests"))
         self._names = dict(_assigned(tree.body))
@@ -79,12 +81,11 @@ class _Reader:
         self._always_on: set[str] = set()
         self._switches: list[Mark] = []
         self._helpers = frozenset(_claiming(tree))
+        self._known = Known(self._helpers, self._names, aliases_of(tree, source), swallowers_of(tree, source))
 
     def file(self) -> TestFile:
-        whole = Flow(frozenset(), self._names)
-        whole.block(
-            [s for s in self._tree.body if not isinstance(s, (*FUNCTIONS, ast.ClassDef))], "", conditional=False
-        )
+        whole = Flow(Known(names=self._names))
+        whole.module([s for s in self._tree.body if not isinstance(s, (*FUNCTIONS, ast.ClassDef))])
         skips = (*whole.skips, *self._module_marks(self._tree.body))
         off = "the module's `__test__` is false" if _says_no(self._tree.body) else ""
         marks = set(_words(self._names.get("pytestmark")))
@@ -181,7 +182,7 @@ class _Reader:
         return "\n".join([textwrap.dedent("\n".join(lines)), *around])
 
     def _inside(self, node: _Function) -> Inside:
-        flow = Flow(self._helpers, self._names)
+        flow = Flow(self._known)
         flow.function(node)
         cases, case_skips = self._cases(node.decorator_list)
         return Inside(
@@ -354,7 +355,7 @@ def always_skips(text: str) -> bool:
         body = ast.parse(text).body
     except (SyntaxError, ValueError, RecursionError):
         return False
-    flow = Flow(frozenset(), {})
+    flow = Flow(Known())
     for node in body:
         if isinstance(node, FUNCTIONS):
             flow.function(node)
@@ -371,14 +372,9 @@ def replaced_by(text: str) -> tuple[Mark, ...]:
 
 
 def _yields(node: _Function) -> bool:
-    waiting: list[ast.AST] = list(node.body)
-    while waiting:
-        inner = waiting.pop()
-        if isinstance(inner, (ast.Yield, ast.YieldFrom)):
-            return isinstance(node, ast.FunctionDef)
-        if not isinstance(inner, (*FUNCTIONS, ast.Lambda, ast.ClassDef)):
-            waiting += ast.iter_child_nodes(inner)
-    return False
+    return isinstance(node, ast.FunctionDef) and any(
+        isinstance(n, (ast.Yield, ast.YieldFrom)) for n in of_function(node)
+    )
 
 
 def _imported(tree: ast.Module) -> Iterator[str]:

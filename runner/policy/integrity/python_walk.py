@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from runner.policy.integrity.python import parsed
-from runner.policy.integrity.python_flow import FUNCTIONS
+from runner.policy.integrity.python_own import FUNCTIONS
 from runner.policy.python_nodes import children
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef

@@ -10,7 +10,9 @@ from runner.policy.integrity.matching import Matched, Pair
 from runner.policy.integrity.model import Claim, Strength, Test, shown
 from runner.policy.integrity.sides import Seen, Sides
 
-_IDLE = ("pass", "...", "print(", '"', "'", "return", "_ = ", "del ")
+_IDLE = ("pass", "...", "print(", '"', "'", "return", "_ = ", "del ", "#", "//", "import ", "from ", "console.")
+_WORD = re.compile(r"\w+")
+_CALLED = re.compile(r"(\w+)\(")
 _FLIPS = frozenset({("True", "False"), ("False", "True")})
 _KEEP = "leave the test as it was; if the behaviour was meant to change, a person must say so"
 
@@ -88,17 +90,27 @@ class _Comparison:
 
     def _lost(self) -> Iterator[Seen]:
         before = {c.key: c for c in self._base.made}
-        kept = {c.key for c in self._head.made}
+        kept = {c.key for c in self._head.made if not c.conditional}
         for claim in self._head.claims:
             old = before.get(claim.key)
-            if old is None or (claim.key in kept and not claim.conditional):
+            if old is None or claim.key in kept:
                 continue
             if claim.lost:
                 message = f"in {self._head.name}, a failure of `{shown(claim.text)}` would not show: {claim.lost}"
                 yield self._seen("tests.emptied", message, claim.line)
+            elif claim.rarely and not old.rarely:
+                message = f"in {self._head.name}, `{shown(claim.text)}` is only asserted {claim.rarely} now"
+                yield self._seen("tests.weakened", message, claim.line, grave=not self._claims_else(claim))
             elif claim.conditional and not old.conditional:
                 message = f"in {self._head.name}, `{shown(claim.text)}` is only asserted under a condition now"
                 yield self._seen("tests.weakened", message, claim.line, grave=False)
+
+    def _claims_else(self, claim: Claim) -> bool:
+        """Whether the test says something else of the same subject where this is not asserted."""
+        return any(
+            c.subject == claim.subject and c.key != claim.key and c.strength >= claim.strength and not c.rarely
+            for c in self._head.made
+        )
 
     def _claims(self) -> Iterator[Seen]:
         lost = {c.key for c in self._head.claims if c.lost}
@@ -123,7 +135,7 @@ class _Comparison:
         why = _weaker(old, new)
         if why:
             minor = new.kind == "truth" and (old.expected in ("True", "False") or bool(_PREDICATE.search(new.subject)))
-            grave = _by_far(old, new) or not (minor or self._made_up_for())
+            grave = _by_far(old, new) or bool(_against_itself(old, new)) or not (minor or self._made_up_for())
             yield self._seen("tests.weakened", f"{both}: {why}", new.line, grave=grave)
         elif old.negated != new.negated or old.expected != new.expected or old.kind != new.kind:
             flipped = old.negated != new.negated or (old.expected, new.expected) in _FLIPS
@@ -140,7 +152,7 @@ class _Comparison:
         return after >= before > 1
 
     def _removed(self, removed: list[Claim], added: list[Claim]) -> Iterator[Seen]:
-        real = [c for c in added if c.strength > Strength.NOTHING]
+        real = [c for c in added if c.strength > Strength.NOTHING and not c.rarely]
         missing = []
         for claim in removed:
             if self._surplus[claim.key] > 0:
@@ -162,13 +174,24 @@ class _Comparison:
             )
             return
         quieter = self._sides.product_changed and all(c.kind == "warns" for c in missing)
-        rewritten = quieter or (bool(self._new_lines()) and not weaker)
+        instead = bool(real) or not (self._still_said(missing) or self._lost_instead())
+        rewritten = quieter or (bool(self._new_lines()) and not weaker and instead)
         texts = "; ".join(f"`{shown(c.text, 100)}`" for c in missing[:3])
         more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""  # noqa: PLR2004
         verb = "gave way to weaker ones" if weaker else "were removed"
         yield self._seen(
             "tests.weakened", f"assertions of {self._head.name} {verb}: {texts}{more}", grave=not rewritten
         )
+
+    def _still_said(self, missing: list[Claim]) -> bool:
+        """Whether what a removed assertion looked at is still in the test, where nothing is made of it."""
+        words = f" {' '.join(_WORD.findall(self._head.text))} "
+        return any(c.subject and f" {' '.join(_WORD.findall(c.subject))} " in words for c in missing)
+
+    def _lost_instead(self) -> bool:
+        """Whether there is an assertion now whose failure would not show."""
+        known = {c.key for c in self._base.claims}
+        return any(c.lost and c.key not in known for c in self._head.claims)
 
     def _new_lines(self) -> list[str]:
         before = Counter(line.strip() for line in self._base.text.splitlines())
@@ -239,6 +262,8 @@ def _weaker(old: Claim, new: Claim) -> str:
     """Why `new` rules out less than `old`; empty where it does not."""
     if new.strength is Strength.NOTHING:
         return "it holds whatever the code does"
+    if new.rarely and not old.rarely:
+        return f"it is only asserted {new.rarely}"
     if old.kind == new.kind and old.kind in ("raises", "warns"):
         return _wider(old, new)
     flipped = old.negated != new.negated and (old.kind, old.expected) == (new.kind, new.expected)
@@ -246,7 +271,15 @@ def _weaker(old: Claim, new: Claim) -> str:
         return "it forgives more"
     if not flipped and new.strength < old.strength:
         return "it rules out less"
-    return ""
+    itself = _against_itself(old, new)
+    return f"what is expected is what `{min(itself)}` itself says" if itself else ""
+
+
+def _against_itself(old: Claim, new: Claim) -> frozenset[str]:
+    """What the code is held against now, where it was held against a literal: its own calls."""
+    if old.kind != new.kind or _CALLED.search(old.expected):
+        return frozenset()
+    return frozenset(_CALLED.findall(new.expected)) & frozenset(_CALLED.findall(old.subject)) - ORDINARY
 
 
 def _by_far(old: Claim, new: Claim) -> bool:
