@@ -69,7 +69,8 @@ class Mark:
 class Inside:
     """What is in a test: `cases` are the rows that it is run with, None where it is run once.
 
-    `replaces` are the names of what it puts stand-ins for, `calls` the names of what it calls.
+    `replaces` are the names of what it puts stand-ins for, `calls` the names of what it calls; `plans` say how many
+    assertions it makes (`expect.assertions(2)`).
     """
 
     claims: tuple[Claim, ...] = ()
@@ -77,6 +78,7 @@ class Inside:
     cases: tuple[str, ...] | None = None
     replaces: tuple[Mark, ...] = ()
     calls: frozenset[str] = frozenset()
+    plans: tuple[Mark, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,10 @@ _TESTS = Globs((
 ))  # fmt: skip
 TEST_DATA = Globs(("*.json", "*.jsonl", "*.ndjson", "*.csv", "*.tsv"))
 """Files that tests may read their cases from."""
+SNAPSHOTS = Globs((
+    "*.snap", "*.ambr", "**/__snapshots__/**", "**/__image_snapshots__/**", "*.approved.*", "*.golden", "*.snapshot",
+))  # fmt: skip
+"""Files in which a test keeps what it expects."""
 _SOURCE = frozenset({".py", ".pyi", ".pyx", ".c", ".h", ".cc", ".cpp", ".rs", ".go", ".java", ".rb", *JAVASCRIPT})
 
 

@@ -10,9 +10,10 @@ from collections.abc import Iterator, Mapping
 from runner.policy.integrity.matching import At, Matched, Pair
 from runner.policy.integrity.model import Definition, Strength, Test, TestFile, shown
 from runner.policy.integrity.python import always_skips, replaced_by
-from runner.policy.integrity.sides import TEST_DATA, Seen, Sides
+from runner.policy.integrity.sides import SNAPSHOTS, TEST_DATA, Change, Seen, Sides
 from runner.policy.integrity.weakened import ORDINARY, counts
 
+_RECORDED = re.compile(r"^(?:exports\[`(.*)`\] = |# name: (?=.))([\s\S]*?)(?=^exports\[|^# name: |\Z)", re.MULTILINE)
 _MOST_TOLD = 8
 _ALIKE = 0.75
 _NAME_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
@@ -244,11 +245,33 @@ def data(sides: Sides) -> Iterator[Seen]:
     unfounded = sides.fixes and not sides.product_changed
     for change in sides.changes:
         known = change.before is not None and change.old_path == change.path
-        if known and change.path in TEST_DATA and sides.is_test(change.path) and change.before != change.after:
+        if known and change.path in SNAPSHOTS:
+            yield from _recorded(change, unfounded=unfounded)
+        elif known and change.path in TEST_DATA and sides.is_test(change.path) and change.before != change.after:
             what = "is gone" if change.after is None else "changed"
             message = f"{change.path}, from which tests may read what they give in and expect, {what}"
             remedy = "add cases, and leave those that there are"
             yield Seen("tests.expectations", message, remedy, change.path, grave=unfounded)
+
+
+def _recorded(change: Change, *, unfounded: bool) -> Iterator[Seen]:
+    """What a file of snapshots says otherwise now, or no more."""
+    before, after = (_entries(content or b"") for content in (change.before, change.after))
+    other = [name for name, value in before.items() if after.get(name) != value]
+    if change.after is None or other:
+        gone = [name for name in other if name not in after]
+        names = ", ".join(f"`{shown(name, 60)}`" for name in other[:3]) or "all"
+        what = f"{names} recorded anew" if not gone else f"{names} gone, so that whatever comes is recorded next time"
+        message = f"{change.path} keeps what tests expect: {what}"
+        remedy = "leave what was recorded, and mend the code"
+        yield Seen("tests.expectations", message, remedy, change.path, grave=unfounded or bool(gone))
+
+
+def _entries(content: bytes) -> Mapping[str, str]:
+    """The entries of a file of snapshots by their names; one without a name where it has none."""
+    text = content.decode("utf-8", "replace")
+    found = {m[1]: m[2] for m in _RECORDED.finditer(text)}
+    return found or ({"": text} if text.strip() else {})
 
 
 def switches(base: Mapping[str, TestFile], head: Mapping[str, TestFile]) -> Iterator[Seen]:

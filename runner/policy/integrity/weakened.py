@@ -12,6 +12,9 @@ from runner.policy.integrity.sides import Seen, Sides
 
 _IDLE = ("pass", "...", "print(", '"', "'", "return", "_ = ", "del ", "#", "//", "import ", "from ", "console.")
 _WORD = re.compile(r"\w+")
+_ANYTHING = re.compile(
+    r"\bANY\b|\bexpect\.\w*(?:any|[cC]ontaining|[mM]atching|[cC]lose)\w*\(|\bmatch\.any\b|\bapprox\("
+)
 _CALLED = re.compile(r"(\w+)\(")
 _FLIPS = frozenset({("True", "False"), ("False", "True")})
 _KEEP = "leave the test as it was; if the behaviour was meant to change, a person must say so"
@@ -55,6 +58,18 @@ class _Comparison:
             yield from self._lost()
             yield from self._claims()
         yield from self._cases()
+        yield from self._plans()
+
+    def _plans(self) -> Iterator[Seen]:
+        base, head = (Counter(mark.text for mark in t.inside.plans) for t in (self._base, self._head))
+        for said in base - head:
+            new = next(iter(head - base), "")
+            if new and not _fewer(said, new):
+                continue
+            instead = f"became `{shown(new, 60)}`" if new else "is gone"
+            message = f"in {self._head.name}, `{shown(said, 60)}` {instead}: assertions may be left out now"
+            told = {c.key for c in self._head.made} - {c.key for c in self._base.made}
+            yield self._seen("tests.weakened", message, grave=not (told and self._sides.product_changed))
 
     def _skipped(self, *, same: bool) -> Iterator[Seen]:
         base, head = (t.around if same else t.skips for t in (self._base, self._head))
@@ -135,7 +150,7 @@ class _Comparison:
         why = _weaker(old, new)
         if why:
             minor = new.kind == "truth" and (old.expected in ("True", "False") or bool(_PREDICATE.search(new.subject)))
-            grave = _by_far(old, new) or bool(_against_itself(old, new)) or not (minor or self._made_up_for())
+            grave = _by_far(old, new) or not (minor or self._made_up_for(new))
             yield self._seen("tests.weakened", f"{both}: {why}", new.line, grave=grave)
         elif old.negated != new.negated or old.expected != new.expected or old.kind != new.kind:
             flipped = old.negated != new.negated or (old.expected, new.expected) in _FLIPS
@@ -144,9 +159,9 @@ class _Comparison:
             reason = ", and no code that is not a test changed" if unfounded else ""
             yield self._seen("tests.expectations", f"{both}: {what}{reason}", new.line, grave=unfounded)
 
-    def _made_up_for(self) -> bool:
-        """Whether the code changed, and the test makes as many firm claims as it did."""
-        if not self._sides.product_changed:
+    def _made_up_for(self, new: Claim) -> bool:
+        """Whether the code changed, and the test makes as many firm claims as it did. Mere presence is never enough."""
+        if not self._sides.product_changed or new.strength <= Strength.PRESENCE:
             return False
         before, after = (sum(c.strength >= Strength.CLOSE for c in t.made) for t in (self._base, self._head))
         return after >= before > 1
@@ -252,6 +267,7 @@ def _excess(claims: list[Claim] | tuple[Claim, ...], known: Counter[tuple[object
 def _counterpart(old: Claim, added: list[Claim]) -> Claim | None:
     """The claim that now speaks of what `old` spoke of."""
     same = [c for c in added if c.subject == old.subject]
+    same = same or [c for c in added if _awaited_failure(old, c)]
     same = same or [c for c in added if c.strength is Strength.NOTHING and old.subject and old.subject in c.text]
     return max(
         same, key=lambda c: (c.kind == old.kind, c.expected == old.expected, -abs(c.line - old.line)), default=None
@@ -262,6 +278,8 @@ def _weaker(old: Claim, new: Claim) -> str:
     """Why `new` rules out less than `old`; empty where it does not."""
     if new.strength is Strength.NOTHING:
         return "it holds whatever the code does"
+    if _awaited_failure(old, new):
+        return "it waits for that to fail"
     if new.rarely and not old.rarely:
         return f"it is only asserted {new.rarely}"
     if old.kind == new.kind and old.kind in ("raises", "warns"):
@@ -271,8 +289,22 @@ def _weaker(old: Claim, new: Claim) -> str:
         return "it forgives more"
     if not flipped and new.strength < old.strength:
         return "it rules out less"
+    if old.kind == new.kind and _open(new) > _open(old):
+        return "it leaves more of it open"
     itself = _against_itself(old, new)
     return f"what is expected is what `{min(itself)}` itself says" if itself else ""
+
+
+def _awaited_failure(old: Claim, new: Claim) -> bool:
+    """Whether `new` holds where `old` does not."""
+    if old.kind == "call" or new.kind not in ("throws", "raises") or new.negated:
+        return False
+    return old.text in new.text and old.text != new.text
+
+
+def _open(claim: Claim) -> int:
+    """How many parts of what is expected may be anything."""
+    return len(_ANYTHING.findall(claim.expected))
 
 
 def _against_itself(old: Claim, new: Claim) -> frozenset[str]:
@@ -282,8 +314,20 @@ def _against_itself(old: Claim, new: Claim) -> frozenset[str]:
     return frozenset(_CALLED.findall(new.expected)) & frozenset(_CALLED.findall(old.subject)) - ORDINARY
 
 
+def _fewer(old: str, new: str) -> bool:
+    """Whether one number of assertions is smaller than another, or none at all."""
+    before, after = re.search(r"\d+", old), re.search(r"\d+", new)
+    return after is None or (before is not None and int(after[0]) < int(before[0]))
+
+
 def _by_far(old: Claim, new: Claim) -> bool:
     """Whether a claim forgives so much more, or waits for so much less, that no change of code asks for it."""
+    if _awaited_failure(old, new) or _against_itself(old, new) or _open(new) > _open(old):
+        return True
+    if "napshot" in new.kind and "napshot" not in old.kind:
+        return True
+    if new.kind == "==" and new.tolerance > old.tolerance:
+        return True  # == in place of ===
     if new.kind == "raises":
         before, after = (c.expected.partition(" match ")[0] for c in (old, new))
         return set(before.split(" | ")) <= set(after.split(" | "))
