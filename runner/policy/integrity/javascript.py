@@ -169,6 +169,9 @@ class _Reader:
             found = replace(found, strength=min(found.strength, Strength.TRUTHY), kind="equal to itself")
         rarely = scope.says(found.subject)
         body.claims.append(replace(found, lost=found.lost or scope.lost, conditional=scope.conditional, rarely=rarely))
+        if found.kind == "throws":
+            for given in arguments(node)[1:]:
+                self._visit(given, scope, body)  # what looks at the error may assert, too
         return True
 
     def _declared(self, node: Node, scope: Scope, body: _Body) -> None:

@@ -14,7 +14,8 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 _ACTS = frozenset((
     ast.Compare, ast.Call, ast.Subscript, ast.Import, ast.ImportFrom, ast.Raise, ast.Assign, ast.AugAssign,
-    ast.AnnAssign, ast.Delete, ast.ClassDef, ast.Dict, ast.ExceptHandler, ast.Try, *FUNCTIONS,
+    ast.AnnAssign, ast.Delete, ast.ClassDef, ast.Dict, ast.ExceptHandler, ast.Try, ast.If, ast.IfExp,
+    *FUNCTIONS,
 ))  # fmt: skip
 
 

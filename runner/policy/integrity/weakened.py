@@ -299,7 +299,7 @@ def _awaited_failure(old: Claim, new: Claim) -> bool:
     """Whether `new` holds where `old` does not."""
     if old.kind == "call" or new.kind not in ("throws", "raises") or new.negated:
         return False
-    return old.text in new.text and old.text != new.text
+    return old.text in new.subject
 
 
 def _open(claim: Claim) -> int:
