@@ -140,7 +140,8 @@ class TestFile:
     """What a test file holds. `problem` says why it could not be read; then the rest may be incomplete.
 
     `tests` includes the functions that make claims for others (`helper`). `functions` are the other functions and
-    classes. `switches` act on the whole run. `imports` and `defines` are the module's names.
+    classes. `switches` act on the whole run, `plants` put something into other modules when the file is imported (their
+    dotted names). `imports` and `defines` are the module's names.
     """
 
     __test__ = False
@@ -150,6 +151,7 @@ class TestFile:
     fixtures: Mapping[str, Definition] = field(default_factory=dict)
     always_on: frozenset[str] = frozenset()
     switches: tuple[Mark, ...] = ()
+    plants: tuple[Mark, ...] = ()
     imports: frozenset[str] = frozenset()
     defines: Mapping[str, int] = field(default_factory=dict)
     problem: str = ""

@@ -98,6 +98,7 @@ class _Reader:
             fixtures=self._fixtures,
             always_on=frozenset(self._always_on),
             switches=tuple(self._switches),
+            plants=tuple(_planted(self._tree)),
             imports=frozenset(_imported(self._tree)),
             defines=dict(_defined(self._tree.body)),
         )
@@ -325,6 +326,40 @@ def _says_no(body: Sequence[ast.stmt]) -> bool:
 def _says_yes(body: Sequence[ast.stmt]) -> bool:
     value = dict(_assigned(body)).get("__test__")
     return value is not None and truth(value) is True
+
+
+def _planted(tree: ast.Module) -> Iterator[Mark]:
+    """What a module puts into others as soon as it is imported."""
+    known: dict[str, str] = {}
+    for node in tree.body:
+        match node:
+            case ast.Import(names=names):
+                known |= {
+                    a.asname or a.name.partition(".")[0]: a.name if a.asname else a.name.partition(".")[0]
+                    for a in names
+                }
+            case ast.ImportFrom(module=str(module), names=names, level=0):
+                known |= {a.asname or a.name: f"{module}.{a.name}" for a in names}
+            case ast.Assign(targets=[ast.Attribute() | ast.Subscript() as target]):
+                yield from _into(target, known)
+            case ast.Expr(value=ast.Call(func=func, args=[owner, ast.Constant(value=str(name)), *_])) if (
+                last(func) == "setattr"
+            ):
+                yield from _into(ast.copy_location(ast.Attribute(owner, name, ast.Store()), owner), known)
+            case _:
+                pass
+
+
+def _into(target: ast.Attribute | ast.Subscript, known: Mapping[str, str]) -> Iterator[Mark]:
+    name = dotted(target.value)
+    first, _, rest = name.partition(".")
+    if first not in known:
+        return
+    whole = f"{known[first]}.{rest}" if rest else known[first]
+    if isinstance(target, ast.Attribute):
+        yield Mark(f"{whole}.{target.attr}", target.lineno)
+    elif whole == "sys.modules" and isinstance(target.slice, ast.Constant) and isinstance(target.slice.value, str):
+        yield Mark(target.slice.value, target.lineno)
 
 
 def _words(node: ast.AST | None) -> Iterator[str]:

@@ -131,7 +131,7 @@ class Flow:
 
     def _claim(self, found: Iterable[Claim], way: _Way) -> None:
         for claim in found:
-            rarely = way.rarely
+            rarely = "" if claim.kind in ("fail", "raise") else way.rarely
             if not rarely and claim.subject and any(_within(_words(claim.subject), c) for c in way.asked):
                 rarely = "where a condition has said so already"
             self.claims.append(replace(self._hollow(claim), lost=way.lost, conditional=way.conditional, rarely=rarely))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unittest
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from runner.policy.integrity.matching import At, Matched, Pair
 from runner.policy.integrity.model import Definition, Strength, Test, TestFile, shown
@@ -161,6 +161,24 @@ def stand_ins(pairs: tuple[Pair, ...], fresh_tests: tuple[At, ...], product: Map
                 message = f"{test.name} puts a stand-in for `{shown(mark.text, 60)}`, which this patch changes"
                 remedy = "test the real code; put stand-ins only for what it needs from outside"
                 yield Seen("tests.mocked", message, remedy, path, mark.line, grave and (path, test.name) in before)
+
+
+def planted(
+    base: Mapping[str, TestFile], head: Mapping[str, TestFile], own: frozenset[str], imported: Callable[[str], bool]
+) -> Iterator[Seen]:
+    """What a test file puts into other modules when it is imported: then all tests see it. `own`: the product's."""
+    for path, file in head.items():
+        before = base.get(path)
+        known = Counter(m.text for m in before.plants) if before is not None else Counter()
+        for mark in file.plants:
+            if known[mark.text] > 0:
+                known[mark.text] -= 1
+                continue
+            top = mark.text.partition(".")[0]
+            if top in own or imported(top):
+                message = f"importing {path} puts something in the place of `{shown(mark.text, 60)}`, for all tests"
+                remedy = "test the real code; put stand-ins into single tests, by a fixture"
+                yield Seen("tests.mocked", message, remedy, path, mark.line, grave=top in own or "." not in mark.text)
 
 
 def shadowed(
