@@ -16,6 +16,9 @@ from runner.policy.integrity.weakened import ORDINARY, counts
 _RECORDED = re.compile(r"^(?:exports\[`(.*)`\] = |# name: (?=.))([\s\S]*?)(?=^exports\[|^# name: |\Z)", re.MULTILINE)
 _MOST_TOLD = 8
 _ALIKE = 0.75
+_FEW = 3
+"""Claims that a test must have for an heir, at most: more may well be said in fewer."""
+_RAISES = frozenset({"raises", "throws"})
 _NAME_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _NO_SUBJECT = frozenset({"test", "tests", "case", "it", "should"})  # in any name of a test
 _GRAVE_SWITCHES = (
@@ -50,6 +53,7 @@ def unreadable(sides: Sides) -> Iterator[Seen]:
 def deleted(sides: Sides, matched: Matched, removed_names: frozenset[str]) -> Iterator[Seen]:
     """Tests with none in their place. `removed_names` are what the patch takes out of the product."""
     told: Counter[str] = Counter()
+    heirs = _Heirs(matched.fresh)
     for path, test in matched.gone:
         file = sides.head_tests.get(path)
         if not counts(test) or (file is not None and file.problem):
@@ -65,7 +69,7 @@ def deleted(sides: Sides, matched: Matched, removed_names: frozenset[str]) -> It
             message = f"{test.name} is a fixture now, which no runner runs by itself"
             yield Seen("tests.disabled", message, "let it be a test", path, file.fixtures[test.name].line)
             continue
-        heir = _heir(At(path, test), matched.fresh) if sides.product_changed and not of_removed else None
+        heir = heirs.of(At(path, test)) if sides.product_changed and not of_removed else None
         if heir is not None:
             how = "calls the same" if _calls_alike(test, heir.test) else "is called much the same"
             why = f"; {heir.test.name}, which is new, {how}"
@@ -81,16 +85,38 @@ def deleted(sides: Sides, matched: Matched, removed_names: frozenset[str]) -> It
             yield Seen("tests.deleted", f"{count - _MOST_TOLD} more tests of {path} are gone", "put them back", path)
 
 
-def _heir(gone: At, new: tuple[At, ...]) -> At | None:
-    """A new test that asserts at least as firmly, and calls most of what this one called or is called like it."""
-    firmest = max((c.strength for c in gone.test.made), default=Strength.TRUTHY)
-    for at in new:
-        firm = max((c.strength for c in at.test.made), default=Strength.NOTHING) >= firmest
-        if not firm or not counts(at.test):
-            continue
-        if _calls_alike(gone.test, at.test) or (at.path == gone.path and _named_alike(gone.test.name, at.test.name)):
-            return at
-    return None
+class _Heirs:
+    """New tests that may stand in the place of deleted ones: each for no more than it claims and has cases."""
+
+    def __init__(self, new: tuple[At, ...]) -> None:
+        self._new = new
+        self._left = {id(at.test): len(at.test.made) * max(1, len(at.test.inside.cases or ())) for at in new}
+
+    def of(self, gone: At) -> At | None:
+        """A new test that asserts as firmly, waits for the same exceptions, and calls most of what this one called, or
+        is called like it and calls something of it."""
+        asked = len({c.key for c in gone.test.made})
+        for at in self._new:
+            if self._left[id(at.test)] < min(asked, _FEW) or not counts(at.test) or not _as_firm(gone.test, at.test):
+                continue
+            alike = at.path == gone.path and _named_alike(gone.test.name, at.test.name)
+            if _calls_alike(gone.test, at.test) or (alike and _calls_some(gone.test, at.test)):
+                self._left[id(at.test)] -= asked
+                return at
+        return None
+
+
+def _as_firm(gone: Test, new: Test) -> bool:
+    firmest = max((c.strength for c in gone.made), default=Strength.TRUTHY)
+    if max((c.strength for c in new.made if not c.rarely), default=Strength.NOTHING) < firmest:
+        return False
+    raising = [c for c in gone.made if c.kind in _RAISES]
+    return len(raising) < len(gone.made) or any(c.kind in _RAISES for c in new.made) or not raising
+
+
+def _calls_some(gone: Test, new: Test) -> bool:
+    called = gone.inside.calls - ORDINARY
+    return not called or bool(called & new.inside.calls)
 
 
 def _calls_alike(gone: Test, new: Test) -> bool:
