@@ -27,7 +27,10 @@ _TRACERS = frozenset({
     "sys.settrace", "sys.setprofile", "threading.settrace", "threading.setprofile", "threading.settrace_all_threads",
     "sys.addaudithook", "sys.monitoring.register_callback", "sys.monitoring.use_tool_id",
 })  # fmt: skip
-_SYS_MINE = frozenset({"exit", "modules", "settrace", "gettrace", "meta_path", "path_hooks", "excepthook"})
+_SYS_MINE = frozenset(
+    {"exit", "modules", "settrace", "gettrace", "meta_path", "path_hooks", "excepthook", "unraisablehook", "flags"}
+)
+_WHEN = frozenset({"atexit.register", "signal.signal", "signal.alarm", "signal.setitimer"})
 _ENDS = frozenset({"os._exit", "os.abort", "os.killpg", "signal.raise_signal", "faulthandler._sigsegv"})
 _CONSTANT_METHODS = frozenset({"__eq__", "__ne__", "__hash__", "__bool__", "__contains__", "__instancecheck__",
                                "__subclasscheck__", "__lt__", "__le__", "__gt__", "__ge__"})  # fmt: skip
@@ -129,7 +132,12 @@ def _exits(node: ast.AST, inside: Function | None, path: str, meaning: Meaning) 
     if not isinstance(node, ast.Call):
         return
     name = meaning.resolved(node.func)
-    if name in _ENDS or (name == "os.kill" and re.search(r"getp?pid", ast.unparse(node))):
+    handed = [meaning.resolved(a) for a in (*node.args, *(k.value for k in node.keywords))]
+    if (
+        name in _ENDS
+        or (_ENDS & set(handed) and name != "atexit.register")
+        or (name == "os.kill" and re.search(r"getp?pid", ast.unparse(node)))
+    ):
         yield exits(node, "it ends the process without a word")
     elif name in ("sys.exit", "exit", "quit") and not is_script(path):
         if inside is None:
@@ -139,15 +147,21 @@ def _exits(node: ast.AST, inside: Function | None, path: str, meaning: Meaning) 
             yield exits(
                 node, "it ends the process", grave=success and not inside.name.startswith(("exit", "cmd", "do_"))
             )
-    elif name in ("atexit.register", "signal.signal", "signal.alarm", "signal.setitimer"):
+    elif name in _WHEN:
         ends = re.search(r"_exit|os\.kill|abort", ast.unparse(node)) is not None
         yield exits(node, "it acts when the process ends or is signalled", grave=ends)
+
+
+def _is_end(node: ast.expr, meaning: Meaning) -> bool:
+    return isinstance(node, (ast.Attribute, ast.Name)) and meaning.resolved(node) in _ENDS
 
 
 def _raised(node: ast.Raise, inside: ast.AST | None, path: str, exits: Callable[..., Trace]) -> Found:
     raised = last(node.exc) if node.exc is not None else ""
     if raised in ("SkipTest", "Skipped", "XFailed"):
         yield exits(node, "it has the test that calls it skipped")
+    elif raised == "KeyboardInterrupt" and not is_script(path):
+        yield exits(node, "it stops the run like a person would", grave=False)
     elif raised == "SystemExit" and not is_script(path):
         given = node.exc.args if isinstance(node.exc, ast.Call) else []
         success = not given or ast.unparse(given[0]) in ("0", "None", "False")
@@ -175,6 +189,8 @@ def _patches(node: ast.AST, meaning: Meaning) -> Found:  # noqa: C901 - one form
     name = meaning.resolved(node.func)
     if name in _TRACERS:
         yield patch(node, "it hooks into how Python runs", grave=name != "sys.addaudithook")
+    elif name in ("setattr", "builtins.setattr") and _sets_equality(node):
+        yield Trace("cheating.equality", ast.unparse(node), node.lineno, "it replaces what equal means")
     elif name in ("setattr", "delattr", "builtins.setattr") and node.args:
         owner = meaning.resolved(node.args[0])
         if owner.split(".")[0] in ("builtins", "__builtins__", "unittest", "pytest", "_pytest"):
@@ -185,6 +201,12 @@ def _patches(node: ast.AST, meaning: Meaning) -> Found:  # noqa: C901 - one form
         yield patch(node, "it looks for other code's objects")
     elif re.match(r"(builtins|__builtins__)\.__dict__\.(update|setdefault|pop|__setitem__)$", name):
         yield patch(node, "it patches Python's built-in names")
+
+
+def _sets_equality(node: ast.Call) -> bool:
+    if len(node.args) < 3 or not isinstance(node.args[2], ast.Lambda):  # noqa: PLR2004 - owner, name, value
+        return False
+    return (folded(node.args[1]), truth(node.args[2].body)) in (("__eq__", True), ("__ne__", False))
 
 
 def _assigned(node: ast.AST, target: ast.expr, meaning: Meaning, patch: Callable[..., Trace]) -> Found:
@@ -255,9 +277,17 @@ def _equality(node: ast.AST) -> Found:
                 message = f"{name} of {node.name} answers the same whatever it is asked"
                 yield Trace("cheating.equality", text, item.lineno, message, grave)
         elif name in ("__eq__", "__ne__") and values:
-            yield Trace(
-                "cheating.equality", text, item.lineno, f"{node.name} is a value with an equality of its own", False
-            )
+            message = f"{node.name} is a value with an equality of its own"
+            yield Trace("cheating.equality", text, item.lineno, message, not _looks_at_itself(item))
+
+
+def _looks_at_itself(item: ast.stmt) -> bool:
+    """Whether an equality has to do with the object that it is asked of."""
+    if not isinstance(item, FUNCTIONS) or not item.args.args:
+        return True
+    mine = item.args.args[0].arg
+    names = {n.id for s in item.body for n in ast.walk(s) if isinstance(n, ast.Name)}
+    return bool(names & {mine, "super"})
 
 
 def _made_class(node: ast.Dict) -> Found:

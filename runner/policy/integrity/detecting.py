@@ -37,6 +37,7 @@ _KEPT_BY_OTHERS = re.compile(r"(^|/)\.git(/|$)")
 _LOOKS = frozenset({
     "exists", "lexists", "isdir", "isfile", "is_dir", "is_file", "listdir", "iterdir", "glob", "iglob", "rglob",
     "scandir", "stat", "lstat", "access", "open", "read_text", "read_bytes", "samefile", "walk",
+    "rmtree", "unlink", "copyfile", "copytree",
 })  # fmt: skip
 _CALLER = re.compile(
     r"getcwd|\.cwd\(\)|co_filename|f_code|f_globals|__main__|\.function\b|__file__|co_name|co_varnames"

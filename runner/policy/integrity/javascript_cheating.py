@@ -59,10 +59,14 @@ def _exits(node: Node, *, script: bool) -> Iterator[Trace]:
     if node.type == "assignment_expression" and text(node.child_by_field_name("left")) == "process.exitCode":
         right = text(node.child_by_field_name("right"))
         yield traced_as("exits", node, "it sets the exit code of the process", grave=right == "0" and not script)
+    if node.type == "variable_declarator" and text(node.child_by_field_name("value")) == "process":
+        taken = text(node.child_by_field_name("name"))
+        if re.search(r"\b(?:exit|abort|kill|reallyExit)\b", taken):
+            yield traced_as("exits", node, "it takes what ends the process under another name", grave=not script)
     if node.type != "call_expression":
         return
     chain = names(callee(node))
-    if chain in (["process", "reallyExit"], ["process", "abort"]):
+    if chain in (["process", "reallyExit"], ["process", "abort"]) or text(node).startswith("process.kill(process.pid"):
         yield traced_as("exits", node, "it ends the process without a word")
     elif chain == ["process", "exit"] and not script:
         code = arguments(node)
@@ -133,7 +137,11 @@ def _equality(node: Node) -> Iterator[Trace]:
 
 
 def _swallows(node: Node, *, fixing: bool) -> Iterator[Trace]:
-    if node.type == "catch_clause":
+    if node.type == "finally_clause":
+        body = node.child_by_field_name("body")
+        if any(n.type == "return_statement" for n in (body.named_children if body is not None else ())):
+            yield traced_as("swallowed", node, "a return in `finally` swallows whatever went wrong", grave=fixing)
+    elif node.type == "catch_clause":
         body, error = node.child_by_field_name("body"), text(node.child_by_field_name("parameter"))
         if body is not None and _silent(body, error):
             yield traced_as("swallowed", node, "whatever goes wrong is swallowed", grave=fixing)

@@ -240,7 +240,7 @@ class _Reader:
             word = last(node)
             if word in _MARKS:
                 found.append(Skip(f"@{ast.unparse(written)}", written.lineno, self._always(node, word)))
-            elif "skip" in word.lower() or word.lower().startswith("xfail"):
+            elif "skip" in word.lower() or word.lower().startswith(("xfail", "flaky", "retry", "rerun")):
                 found.append(Skip(f"@{ast.unparse(written)}", written.lineno, always=False))
         return tuple(found)
 

@@ -189,8 +189,7 @@ def held(
     kind: str, left: ast.expr, right: ast.expr, text: str, line: int, *, negated: bool, loose: float = 0.0
 ) -> Claim:
     """The claim that `left` stands in relation `kind` to `right`."""
-    if kind != "in" and _fixed(left) and not _fixed(right):
-        left, right, kind = right, left, _MIRROR.get(kind, kind)
+    kind, left, right = _turned(kind, left, right)
     left, kind = _typed(left, kind)
     subject, expected = ast.unparse(left), ast.unparse(right)
     if subject == expected and kind in ("==", "is", "<=", ">=", "~=", "count") and not negated:
@@ -220,10 +219,18 @@ def held(
 
 
 def _typed(left: ast.expr, kind: str) -> tuple[ast.expr, str]:
-    """`type(x) is int` is no more than `isinstance(x, int)`."""
-    if kind in ("==", "is") and isinstance(left, ast.Call) and last(left) == "type" and len(left.args) == 1:
-        return left.args[0], "isinstance"
+    """`type(x) is int` is no more than `isinstance(x, int)`, and `len(x) == 2` is a claim on x."""
+    if kind in ("==", "is") and isinstance(left, ast.Call) and isinstance(left.func, ast.Name) and len(left.args) == 1:
+        kind = {"type": "isinstance", "len": "len"}.get(left.func.id, kind)
+        return (left.args[0] if kind in ("isinstance", "len") else left), kind
     return left, kind
+
+
+def _turned(kind: str, left: ast.expr, right: ast.expr) -> tuple[str, ast.expr, ast.expr]:
+    """The claim with what is looked at on the left."""
+    if _fixed(left) and not _fixed(right):
+        return ("contains" if kind == "in" else _MIRROR.get(kind, kind)), right, left
+    return kind, left, right
 
 
 def _distance(node: ast.expr) -> tuple[ast.expr, ast.expr] | None:

@@ -215,9 +215,7 @@ def shadowed(
         before = base.get(path)
         if before is None or file.problem:
             continue
-        for name in sorted(
-            (before.imports - file.imports) & file.defines.keys() - before.defines.keys() - removed_names
-        ):
+        for name in sorted(before.imports & file.defines.keys() - before.defines.keys() - removed_names):
             yield Seen(
                 "tests.mocked",
                 f"{path} imported `{name}`, and now makes one of its own to test",
