@@ -312,7 +312,7 @@ def _recorded(change: Change, *, unfounded: bool) -> Iterator[Seen]:
 def _entries(content: bytes) -> Mapping[str, str]:
     """The entries of a file of snapshots by their names; one without a name where it has none."""
     text = content.decode("utf-8", "replace")
-    found = {m[1]: m[2] for m in _RECORDED.finditer(text)}
+    found = {m[1]: m[2].strip() for m in _RECORDED.finditer(text)}
     return found or ({"": text} if text.strip() else {})
 
 
