@@ -18,6 +18,7 @@ _MOST_TOLD = 8
 _ALIKE = 0.75
 _FEW = 3
 """Claims that a test must have for an heir, at most: more may well be said in fewer."""
+_MANY_MORE = 2
 _RAISES = frozenset({"raises", "throws"})
 _NAME_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _NO_SUBJECT = frozenset({"test", "tests", "case", "it", "should"})  # in any name of a test
@@ -107,8 +108,11 @@ class _Heirs:
 
 
 def _as_firm(gone: Test, new: Test) -> bool:
+    """Whether a test says as much as another did: in one claim, or in many more."""
     firmest = max((c.strength for c in gone.made), default=Strength.TRUTHY)
-    if max((c.strength for c in new.made if not c.rarely), default=Strength.NOTHING) < firmest:
+    made = [c for c in new.made if not c.rarely]
+    many = len(made) > _FEW and len(made) >= _MANY_MORE * len(gone.made)
+    if not many and max((c.strength for c in made), default=Strength.NOTHING) < firmest:
         return False
     raising = [c for c in gone.made if c.kind in _RAISES]
     return len(raising) < len(gone.made) or any(c.kind in _RAISES for c in new.made) or not raising
