@@ -17,7 +17,8 @@ _RECORDED = re.compile(r"^(?:exports\[`(.*)`\] = |# name: (?=.))([\s\S]*?)(?=^ex
 _MOST_TOLD = 8
 _ALIKE = 0.75
 _FEW = 3
-"""Claims that a test must have for an heir, at most: more may well be said in fewer."""
+_SHORT = 2
+_SHARED = 0.25
 _MANY_MORE = 2
 _RAISES = frozenset({"raises", "throws"})
 _NAME_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
@@ -87,22 +88,21 @@ def deleted(sides: Sides, matched: Matched, removed_names: frozenset[str]) -> It
 
 
 class _Heirs:
-    """New tests that may stand in the place of deleted ones: each for no more than it claims and has cases."""
+    """New tests that may stand in the place of deleted ones: each for no more than it has claims and cases."""
 
     def __init__(self, new: tuple[At, ...]) -> None:
         self._new = new
         self._left = {id(at.test): len(at.test.made) * max(1, len(at.test.inside.cases or ())) for at in new}
 
     def of(self, gone: At) -> At | None:
-        """A new test that asserts as firmly, waits for the same exceptions, and calls most of what this one called, or
-        is called like it and calls something of it."""
-        asked = len({c.key for c in gone.test.made})
+        """A new test that asserts as firmly, waits for an exception where this did, and calls most of what it called;
+        or is called like it, and speaks of the same."""
         for at in self._new:
-            if self._left[id(at.test)] < min(asked, _FEW) or not counts(at.test) or not _as_firm(gone.test, at.test):
+            if not self._left[id(at.test)] or not counts(at.test) or not _as_firm(gone.test, at.test):
                 continue
             alike = at.path == gone.path and _named_alike(gone.test.name, at.test.name)
-            if _calls_alike(gone.test, at.test) or (alike and _calls_some(gone.test, at.test)):
-                self._left[id(at.test)] -= asked
+            if _calls_alike(gone.test, at.test) or (alike and _speaks_of_the_same(gone.test, at.test)):
+                self._left[id(at.test)] -= 1
                 return at
         return None
 
@@ -118,9 +118,12 @@ def _as_firm(gone: Test, new: Test) -> bool:
     return len(raising) < len(gone.made) or any(c.kind in _RAISES for c in new.made) or not raising
 
 
-def _calls_some(gone: Test, new: Test) -> bool:
-    called = gone.inside.calls - ORDINARY
-    return not called or bool(called & new.inside.calls)
+def _speaks_of_the_same(gone: Test, new: Test) -> bool:
+    """Whether two tests share what they call, or a good part of their words, their names left aside."""
+    if gone.inside.calls & new.inside.calls - ORDINARY:
+        return True
+    said, says = ({w for w in _words(t.text) - _words(t.name) if len(w) > _SHORT} for t in (gone, new))
+    return len(said & says) >= _SHARED * len(said)
 
 
 def _calls_alike(gone: Test, new: Test) -> bool:
