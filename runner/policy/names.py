@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator
 
 from runner.model import Finding
@@ -73,13 +74,19 @@ def _unholdable(path: str) -> str:
     return f"is longer than {_LONGEST_FOR_WINDOWS} characters" if len(path) > _LONGEST_FOR_WINDOWS else ""
 
 
+def _wide(word: str) -> str:
+    """What a word has that is another form of plain letters, as fullwidth ones are."""
+    return "letters in another form" if unicodedata.normalize("NFKC", word).isascii() else ""
+
+
 def lookalikes(policy: Policy, case: Case) -> Iterator[Finding]:
     """A new name with letters that pass for Latin ones."""
     for file in case.patch.files:
         if file.status != "A":
             continue
         for word in re.findall(r"\w+", file.path):
-            if not word.isascii() and (odd := lookalike(word)):
+            odd = "" if word.isascii() else lookalike(word) or _wide(word)
+            if odd:
                 yield from consequence(
                     policy.paths.lookalike,
                     "paths.lookalike",

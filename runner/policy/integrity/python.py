@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import PurePosixPath
@@ -15,6 +15,7 @@ from runner.policy.integrity.model import Definition, Inside, Mark, Skip, Test, 
 from runner.policy.integrity.python_claims import dotted, last, truth
 from runner.policy.integrity.python_flow import Flow, Known
 from runner.policy.integrity.python_own import FUNCTIONS, of_function
+from runner.policy.integrity.python_stand_ins import planted, replaced
 from runner.policy.integrity.python_swallow import aliases_of, swallowers_of
 from runner.policy.python_nodes import outline, tree_of
 
@@ -98,7 +99,7 @@ class _Reader:
             fixtures=self._fixtures,
             always_on=frozenset(self._always_on),
             switches=tuple(self._switches),
-            plants=tuple(_planted(self._tree)),
+            plants=tuple(planted(self._tree)),
             imports=frozenset(_imported(self._tree)),
             defines=dict(_defined(self._tree.body)),
         )
@@ -190,7 +191,7 @@ class _Reader:
             claims=tuple(flow.claims),
             skips=(*self._marks(node.decorator_list), *case_skips, *flow.skips),
             cases=cases,
-            replaces=tuple(_replaced(node)),
+            replaces=tuple(replaced(node)),
             calls=frozenset(last(n) for n in ast.walk(node) if isinstance(n, ast.Call)),
         )
 
@@ -328,40 +329,6 @@ def _says_yes(body: Sequence[ast.stmt]) -> bool:
     return value is not None and truth(value) is True
 
 
-def _planted(tree: ast.Module) -> Iterator[Mark]:
-    """What a module puts into others as soon as it is imported."""
-    known: dict[str, str] = {}
-    for node in tree.body:
-        match node:
-            case ast.Import(names=names):
-                known |= {
-                    a.asname or a.name.partition(".")[0]: a.name if a.asname else a.name.partition(".")[0]
-                    for a in names
-                }
-            case ast.ImportFrom(module=str(module), names=names, level=0):
-                known |= {a.asname or a.name: f"{module}.{a.name}" for a in names}
-            case ast.Assign(targets=[ast.Attribute() | ast.Subscript() as target]):
-                yield from _into(target, known)
-            case ast.Expr(value=ast.Call(func=func, args=[owner, ast.Constant(value=str(name)), *_])) if (
-                last(func) == "setattr"
-            ):
-                yield from _into(ast.copy_location(ast.Attribute(owner, name, ast.Store()), owner), known)
-            case _:
-                pass
-
-
-def _into(target: ast.Attribute | ast.Subscript, known: Mapping[str, str]) -> Iterator[Mark]:
-    name = dotted(target.value)
-    first, _, rest = name.partition(".")
-    if first not in known:
-        return
-    whole = f"{known[first]}.{rest}" if rest else known[first]
-    if isinstance(target, ast.Attribute):
-        yield Mark(f"{whole}.{target.attr}", target.lineno)
-    elif whole == "sys.modules" and isinstance(target.slice, ast.Constant) and isinstance(target.slice.value, str):
-        yield Mark(target.slice.value, target.lineno)
-
-
 def _words(node: ast.AST | None) -> Iterator[str]:
     for inner in ast.walk(node) if node is not None else ():
         if isinstance(inner, ast.Attribute):
@@ -397,15 +364,6 @@ def always_skips(text: str) -> bool:
     return any(skip.always for skip in flow.skips)
 
 
-def replaced_by(text: str) -> tuple[Mark, ...]:
-    """What the function with this text puts a stand-in in the place of."""
-    try:
-        body = ast.parse(text).body
-    except (SyntaxError, ValueError, RecursionError):
-        return ()
-    return tuple(mark for node in body if isinstance(node, FUNCTIONS) for mark in _replaced(node))
-
-
 def _yields(node: _Function) -> bool:
     return isinstance(node, ast.FunctionDef) and any(
         isinstance(n, (ast.Yield, ast.YieldFrom)) for n in of_function(node)
@@ -436,31 +394,3 @@ def _claiming(tree: ast.Module) -> Iterator[str]:
                 if isinstance(inner, ast.Assert) or (isinstance(inner, ast.Call) and last(inner).startswith("assert")):
                     yield node.name
                     break
-
-
-def _replaced(node: _Function) -> Iterator[Mark]:
-    for inner in ast.walk(node):
-        if isinstance(inner, ast.Call):
-            name = _stand_in(inner)
-            if name:
-                yield Mark(name, inner.lineno)
-        elif isinstance(inner, ast.Assign):
-            for target in inner.targets:
-                if isinstance(target, ast.Attribute) and dotted(target).partition(".")[0] not in ("", "self", "cls"):
-                    yield Mark(target.attr, inner.lineno)
-
-
-def _stand_in(call: ast.Call) -> str:
-    word, owner = last(call), dotted(call.func)
-    strings = [a.value for a in call.args if isinstance(a, ast.Constant) and isinstance(a.value, str)]
-    if word == "setattr" or owner.endswith("patch.object"):
-        return strings[0].rpartition(".")[2] if strings else ""
-    if word == "patch":
-        return strings[0].rpartition(".")[2] if strings else ""
-    return ""
-
-
-def names_defined(tree: ast.Module | None) -> Mapping[str, int]:
-    """Functions, methods and classes of a module by their last name, and where they begin."""
-    nodes = ast.walk(tree) if tree is not None else ()
-    return {n.name: n.lineno for n in nodes if isinstance(n, (*FUNCTIONS, ast.ClassDef))}

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterator, Mapping
 
 from runner.policy.integrity.matching import At, Matched, Pair
 from runner.policy.integrity.model import Definition, Strength, Test, TestFile, shown
-from runner.policy.integrity.python import always_skips, replaced_by
+from runner.policy.integrity.python import always_skips
+from runner.policy.integrity.python_stand_ins import replaced_by
 from runner.policy.integrity.sides import SNAPSHOTS, TEST_DATA, Change, Seen, Sides
 from runner.policy.integrity.weakened import ORDINARY, counts
 
