@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-import sys
+import unicodedata
 from collections.abc import Iterable, Iterator
 
 from runner.model import Finding
@@ -11,18 +11,11 @@ from runner.policy.case import Case, Rule, consequence
 from runner.policy.globs import canonical
 from runner.policy.schema import Policy
 from runner.policy.scripts import lookalike
+from runner.policy.shadows import shadow
 
 _DEVICES = re.compile(r"^(?:con|prn|aux|nul|conin\$|conout\$|clock\$|com[0-9¹²³]|lpt[0-9¹²³])(?:\..*)?$", re.IGNORECASE)
 _FORBIDDEN = frozenset('<>:"|?*')
 _LONGEST_FOR_WINDOWS = 240
-_TEST_TOOLS = frozenset({
-    "pytest", "_pytest", "pluggy", "coverage", "hypothesis", "nose", "nose2", "mock", "tox", "nox", "xdist",
-    "pytest_cov", "iniconfig", "exceptiongroup", "tomli", "packaging", "setuptools", "pip", "pkg_resources", "wheel",
-    "ruff", "mypy", "attr",
-})  # fmt: skip
-_HARMLESS = frozenset({"test", "tests", "this", "antigravity", "__main__", "site", "lib2to3", "idlelib", "turtledemo"})
-_SOURCES = (".py", ".pyc", ".pyd", ".so")
-_ROOTS = ("", "src", "lib", "python")
 
 
 def collision(policy: Policy, case: Case) -> Iterator[Finding]:
@@ -81,13 +74,19 @@ def _unholdable(path: str) -> str:
     return f"is longer than {_LONGEST_FOR_WINDOWS} characters" if len(path) > _LONGEST_FOR_WINDOWS else ""
 
 
+def _wide(word: str) -> str:
+    """What a word has that is another form of plain letters, as fullwidth ones are."""
+    return "letters in another form" if unicodedata.normalize("NFKC", word).isascii() else ""
+
+
 def lookalikes(policy: Policy, case: Case) -> Iterator[Finding]:
     """A new name with letters that pass for Latin ones."""
     for file in case.patch.files:
         if file.status != "A":
             continue
         for word in re.findall(r"\w+", file.path):
-            if not word.isascii() and (odd := lookalike(word)):
+            odd = "" if word.isascii() else lookalike(word) or _wide(word)
+            if odd:
                 yield from consequence(
                     policy.paths.lookalike,
                     "paths.lookalike",
@@ -96,56 +95,6 @@ def lookalikes(policy: Policy, case: Case) -> Iterator[Finding]:
                     remedy="write the name in one script",
                 )
                 break
-
-
-def shadow(policy: Policy, case: Case) -> Iterator[Finding]:
-    """A new module that is imported in place of one of the standard library or of the test tools."""
-    tops = {path.split("/", 1)[0] for path in case.base_paths}
-    for file in case.patch.files:
-        if file.status not in {"A", "T"}:
-            continue
-        folder, module = _module(file.path)
-        if module is None or module in _HARMLESS:
-            continue
-        known = "test tool" if module in _TEST_TOOLS else "standard" if module in sys.stdlib_module_names else ""
-        if not known or (known == "test tool" and {module, "src"} & tops and _own(module, case)):
-            continue
-        if _importable(folder, case):
-            yield from consequence(
-                policy.paths.shadow,
-                "paths.shadow",
-                f"{file.path} is imported in place of the {known} module `{module}`",
-                path=file.path,
-                remedy="choose another name",
-            )
-
-
-def _own(module: str, case: Case) -> bool:
-    return any(f"{root}{module}/__init__.py" in case.base_paths for root in ("", "src/", "lib/"))
-
-
-def _module(path: str) -> tuple[str, str | None]:
-    """(the folder that is searched for imports, the name of the top-level module there), or None for no module."""
-    folder, _, name = path.rpartition("/")
-    if not name.endswith(_SOURCES):
-        return folder, None
-    stem = name.split(".")[0]
-    if stem == "__init__":
-        above, _, package = folder.rpartition("/")
-        return above, package or None
-    return folder, stem
-
-
-def _importable(folder: str, case: Case) -> bool:
-    """Whether a folder is likely to be on the path: a root, or one that tests are collected from without a package."""
-    if folder in _ROOTS:
-        return True
-    if f"{folder}/__init__.py" in case.head_paths:
-        return False
-    return any(
-        path.startswith(f"{folder}/") and "/" not in path[len(folder) + 1 :] and path in case.tests
-        for path in case.head_paths
-    )
 
 
 NAMES = (

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from runner.policy.python_nodes import nodes, outline, tree_of
+from runner.policy.python_texts import folded
 
 LARGEST = 1 << 20
 """Bytes of a source that are parsed; a larger one is said to be unreadable."""
@@ -475,94 +476,3 @@ def _joined(owner: str | None, key: str | None) -> str | None:
     if key == "__builtins__":
         return "builtins"
     return f"{owner}.{key}"
-
-
-def folded(node: ast.expr, *, prefix: bool = False, depth: int = 0) -> str | None:
-    """The text that an expression of constants comes to, or None. With `prefix`, as much as is known of its start."""
-    if depth > 50:  # noqa: PLR2004
-        return None
-    if isinstance(node, ast.Constant):
-        value = node.value.decode("latin-1") if isinstance(node.value, bytes) else node.value
-        return value if isinstance(value, str) else None
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
-        left = folded(node.left, prefix=prefix, depth=depth + 1)
-        right = folded(node.right, prefix=prefix, depth=depth + 1)
-        if left is not None and right is not None:
-            return left + right
-        return left if prefix else None
-    if isinstance(node, ast.JoinedStr):
-        return _folded_parts(node, prefix=prefix, depth=depth)
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
-        return _folded_numbers(node, node.func.id)
-    if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-        return _folded_method(node, node.func, prefix=prefix, depth=depth)
-    if isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Slice):
-        return _reversed(node, depth)
-    return None
-
-
-def _folded_parts(node: ast.JoinedStr, *, prefix: bool, depth: int) -> str | None:
-    parts: list[str] = []
-    for value in node.values:
-        text = folded(value.value if isinstance(value, ast.FormattedValue) else value, depth=depth + 1)
-        if text is None:
-            return "".join(parts) if prefix else None
-        parts.append(text)
-    return "".join(parts)
-
-
-def _folded_method(node: ast.Call, method: ast.Attribute, *, prefix: bool, depth: int) -> str | None:
-    owner = folded(method.value, depth=depth + 1)
-    if owner is None:
-        return None
-    joined = _mapped(node.args[0]) if method.attr == "join" and len(node.args) == 1 else None
-    if isinstance(joined, ast.List | ast.Tuple):
-        parts = [folded(e, depth=depth + 1) for e in joined.elts]
-        return None if None in parts else owner.join(p for p in parts if p is not None)
-    if method.attr in {"lower", "upper", "strip", "encode", "decode"} and not node.args:
-        return {"lower": owner.lower(), "upper": owner.upper(), "strip": owner.strip()}.get(method.attr, owner)
-    if method.attr == "format" and prefix:
-        return owner.partition("{")[0]
-    if method.attr == "replace" and len(node.args) == 2:  # noqa: PLR2004
-        old, new = folded(node.args[0], depth=depth + 1), folded(node.args[1], depth=depth + 1)
-        return owner.replace(old, new)[:1000] if old and new is not None else None
-    return None
-
-
-def _folded_numbers(node: ast.Call, name: str) -> str | None:
-    """`chr(112)`, `bytes([112, 121])`."""
-    given = node.args[0] if len(node.args) == 1 and not node.keywords else None
-    if name == "chr":
-        given = ast.List([given], ast.Load()) if given is not None else None
-    elif name not in {"bytes", "bytearray"}:
-        return None
-    if not isinstance(given, ast.List | ast.Tuple):
-        return None
-    codes = [e.value if isinstance(e, ast.Constant) else None for e in given.elts]
-    if not all(isinstance(c, int) and 0 <= c < 0x110000 for c in codes):  # noqa: PLR2004 - the last character
-        return None
-    return "".join(chr(c) for c in codes if isinstance(c, int))
-
-
-def _mapped(node: ast.expr) -> ast.expr:
-    """The list that `map(chr, [112, 121])` comes to, else the expression."""
-    if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "map"):
-        return node
-    if len(node.args) != 2 or not isinstance(node.args[1], ast.List | ast.Tuple):  # noqa: PLR2004 - function, list
-        return node
-    return ast.List([ast.Call(node.args[0], [e], []) for e in node.args[1].elts], ast.Load())
-
-
-def _reversed(node: ast.Subscript, depth: int) -> str | None:
-    cut = node.slice
-    owner = folded(node.value, depth=depth + 1)
-    backwards = (
-        isinstance(cut, ast.Slice)
-        and cut.lower is None
-        and cut.upper is None
-        and isinstance(cut.step, ast.UnaryOp)
-        and isinstance(cut.step.op, ast.USub)
-        and isinstance(cut.step.operand, ast.Constant)
-        and cut.step.operand.value == 1
-    )
-    return owner[::-1] if owner is not None and backwards else None

@@ -38,6 +38,7 @@ from runner.model import Finding
 from runner.policy.case import Case, Family, Rule, consequence
 from runner.policy.languages import EXAMPLES, LOCKS, PROSE
 from runner.policy.schema import Policy
+from runner.policy.secret_forms import decoded, joined, runs, taken_apart
 
 _LONGEST = 4000
 """Bytes of a line that are looked at in one piece."""
@@ -141,10 +142,37 @@ def _pieces(case: Case) -> Iterator[tuple[str, int, str]]:
                     yield path, number, text
 
 
-def _secrets(policy: Policy, case: Case) -> Iterator[Finding]:
-    shown: dict[str, set[tuple[int, str]]] = {}
+def _found(case: Case) -> Iterator[tuple[str, int, str, str, str]]:
+    """(path, line, key of `[secrets]`, kind, value) of every secret: as it stands, taken apart, or encoded."""
     for path, number, text in _pieces(case):
         for rule, kind, value in _in(text, path):
+            yield path, number, rule, kind, value
+        for hidden in decoded(text) if path not in LOCKS else ():
+            for rule, kind, value in _sure(hidden):
+                yield path, number, rule, f"{kind}, encoded", value
+    yield from _taken_apart(case)
+
+
+def _taken_apart(case: Case) -> Iterator[tuple[str, int, str, str, str]]:
+    for path, hunk in case.lines.items():
+        if path in LOCKS or path in PROSE:
+            continue
+        for run in runs(hunk.added):
+            for number, text in taken_apart(run):
+                for rule, kind, value in _in(text, path):
+                    if rule != "unsure":
+                        yield path, number, rule, f"{kind}, taken apart", value
+            for number, text in joined(run):
+                for rule, kind, value in _sure(text):
+                    yield path, number, rule, f"{kind}, taken apart", value
+
+
+def _secrets(policy: Policy, case: Case) -> Iterator[Finding]:
+    shown: dict[str, set[tuple[int, str]]] = {}
+    values: set[tuple[str, str]] = set()
+    for path, number, rule, kind, value in _found(case):
+        if (path, value) not in values:
+            values.add((path, value))
             seen = shown.setdefault(path, set())
             if (number, rule) in seen or len(seen) >= _MOST_PER_FILE:
                 continue
@@ -164,16 +192,22 @@ def _secrets(policy: Policy, case: Case) -> Iterator[Finding]:
 
 def _in(text: str, path: str) -> Iterator[tuple[str, str, str]]:
     """(key of `[secrets]`, kind, value) of every secret in a text; the surest first, and each only once."""
+    sure = list(_sure(text))
+    yield from sure
+    if not sure:
+        yield from _perhaps(text, path)
+
+
+def _sure(text: str) -> Iterator[tuple[str, str, str]]:
+    """Those among them that have the form of a known kind."""
     if (key := _PRIVATE.search(text)) is not None:
-        yield "private_key", "private key", key[0] + path
+        yield "private_key", "private key", f"{key[0]} {hashlib.sha256(text.encode('utf-8', 'replace')).hexdigest()}"
         return
     # Whole matches: what `analyze_string` gives is, for some, only the prefix that names the kind.
     sure = [(str(p.secret_type), m[0]) for p in _known() for pattern in p.denylist for m in pattern.finditer(text)]
     sure += [(kind, found[0]) for kind, pattern in _ALSO_KNOWN for found in pattern.finditer(text)]
     for kind, value in sure:
         yield ("unsure" if _PLAINLY_EXAMPLE.search(value) else "token"), kind, value
-    if not sure:
-        yield from _perhaps(text, path)
 
 
 def _perhaps(text: str, path: str) -> Iterator[tuple[str, str, str]]:

@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count, pairwise
 
-from runner.policy.integrity.python_flow import FUNCTIONS
+from runner.policy.integrity.python_own import FUNCTIONS
 from runner.policy.integrity.sides import touched
 from runner.policy.integrity.values import NoValueError, Value, also, number, of_python
 from runner.policy.python_nodes import children, nodes
@@ -63,7 +63,7 @@ def python_answers(tree: ast.Module, lines: frozenset[int] | None) -> Iterator[A
         yield from _side_by_side(found, tables)
 
 
-def _of_branch(node: ast.AST) -> Iterator[Answer]:
+def _of_branch(node: ast.AST) -> Iterator[Answer]:  # noqa: C901 - one form a branch
     match node:
         case ast.If(test=test, body=body, orelse=orelse):
             asked, denied = _compared(test)
@@ -80,6 +80,8 @@ def _of_branch(node: ast.AST) -> Iterator[Answer]:
         case ast.BinOp(op=ast.Mult(), left=ast.Compare() as test, right=answer):
             yield from _told(_compared(test)[0], answer, ast.unparse(node), node.lineno)
         case ast.BinOp(op=ast.Mult(), left=answer, right=ast.Compare() as test):
+            yield from _told(_compared(test)[0], answer, ast.unparse(node), node.lineno)
+        case ast.Subscript(value=ast.Tuple(elts=[_, answer]) | ast.List(elts=[_, answer]), slice=ast.Compare() as test):
             yield from _told(_compared(test)[0], answer, ast.unparse(node), node.lineno)
         case ast.Match(cases=cases):
             for case in cases:

@@ -8,9 +8,32 @@ from dataclasses import dataclass, field, replace
 
 from tree_sitter import Node
 
-from runner.policy.integrity.javascript_claims import claim
-from runner.policy.integrity.model import Claim, Definition, Inside, Mark, Skip, Test, TestFile
-from runner.policy.integrity.syntax import FUNCTIONS, arguments, callee, line, names, parse, string, text, truth, walk
+from runner.policy.integrity.javascript_claims import claim, loose_roots, plan
+from runner.policy.integrity.javascript_reach import (
+    Scope,
+    complains,
+    ends,
+    idle,
+    late,
+    leaves,
+    never_loops,
+    sides,
+    silent,
+)
+from runner.policy.integrity.model import Claim, Definition, Inside, Mark, Skip, Strength, Test, TestFile
+from runner.policy.integrity.syntax import (
+    FUNCTIONS,
+    arguments,
+    callee,
+    line,
+    literal,
+    names,
+    parse,
+    string,
+    text,
+    truth,
+    walk,
+)
 
 _SUITES = frozenset({"describe", "context", "suite", "fdescribe", "xdescribe", "xcontext", "ddescribe"})
 _TESTS = frozenset({"it", "test", "specify", "fit", "xit", "xtest", "xspecify", "ftest", "iit"})
@@ -23,14 +46,6 @@ _MOCKS = frozenset(
 _MOCKERS = frozenset({"jest", "vi", "sinon", "mock", "sandbox", "td", "vitest", "t"})
 
 
-@dataclass(frozen=True)
-class _Scope:
-    prefix: str = ""
-    skips: tuple[Skip, ...] = ()
-    lost: str = ""
-    conditional: bool = False
-
-
 @dataclass
 class _Body:
     """What has been seen of the test that is being read."""
@@ -38,6 +53,8 @@ class _Body:
     claims: list[Claim] = field(default_factory=list)
     skips: list[Skip] = field(default_factory=list)
     roots: frozenset[str] = frozenset()
+    plans: list[Mark] = field(default_factory=list)
+    values: dict[str, str] = field(default_factory=dict)
 
 
 def read_javascript(source: bytes, path: str) -> TestFile:
@@ -68,23 +85,24 @@ class _Reader:
         self.fixtures: dict[str, Definition] = {}
         self.switches: list[Mark] = []
         self._helpers = frozenset(_claiming(root))
+        self._loose = loose_roots(root)
         self._named = Counter(text(n) for n in walk(root) if n.type in ("identifier", "shorthand_property_identifier"))
         self._file_mocks = tuple(m for node in root.named_children for m in _mocks(node) if not _has_tests(node))
 
     def read(self) -> None:
         """Read the whole file."""
-        self._children(self._root, _Scope(), None)
+        self._children(self._root, Scope(), None)
 
-    def _children(self, node: Node, scope: _Scope, body: _Body | None) -> None:
+    def _children(self, node: Node, scope: Scope, body: _Body | None) -> None:
         for child in node.named_children:
             self._visit(child, scope, body)
-            if body is not None and not scope.lost and _ends(child):
+            if body is not None and not scope.lost and ends(child):
                 word = "throw" if child.type == "throw_statement" else "return"
-                scope = replace(scope, lost=f"it stands after the `{word}` of line {line(child)}")
-            elif body is not None and child.type == "if_statement" and _leaves(child):
-                scope = replace(scope, conditional=True)
+                scope = scope.losing(f"it stands after the `{word}` of line {line(child)}")
+            elif body is not None and child.type == "if_statement" and leaves(child):
+                scope = scope.under(child.child_by_field_name("condition"))
 
-    def _visit(self, node: Node, scope: _Scope, body: _Body | None) -> None:
+    def _visit(self, node: Node, scope: Scope, body: _Body | None) -> None:  # noqa: C901 - a table
         match node.type:
             case "call_expression":
                 self._call(node, scope, body)
@@ -96,13 +114,19 @@ class _Reader:
                 self._try(node, scope, body)
             case "function_declaration":
                 self._function(node, scope, body)
+            case "binary_expression" | "ternary_expression" if body is not None:
+                self._chosen(node, scope, body)
+            case "switch_statement":
+                self._switch(node, scope, body)
+            case "variable_declarator" if body is not None:
+                self._declared(node, scope, body)
             case "member_expression":
                 if not self._claim(node, scope, body):
                     self._children(node, scope, body)
             case _:
                 self._children(node, scope, body)
 
-    def _call(self, node: Node, scope: _Scope, body: _Body | None) -> None:
+    def _call(self, node: Node, scope: Scope, body: _Body | None) -> None:
         chain = names(callee(node))
         head = chain[0] if chain else ""
         given = arguments(node)
@@ -118,30 +142,73 @@ class _Reader:
         else:
             self._plain(node, chain, scope, body)
 
-    def _plain(self, node: Node, chain: list[str], scope: _Scope, body: _Body | None) -> None:
+    def _plain(self, node: Node, chain: list[str], scope: Scope, body: _Body | None) -> None:
         if body is not None and len(chain) == 2 and chain[1] in _OFF and chain[0] in ("this", "t", "ctx", "context"):  # noqa: PLR2004
             if not scope.lost:
                 body.skips.append(Skip(text(node), line(node), not scope.conditional))
             return
-        if self._claim(node, scope, body):
+        if chain[-1:] in (["catch"], ["then"]):
+            given = arguments(node) if chain[-1] == "catch" else arguments(node)[1:]
+            if given and all(map(silent, given)):
+                scope = scope.losing(f"the `{chain[-1]}` of line {line(node)} swallows its failure")
+        elif self._claim(node, scope, body):
             return
-        if chain[-1:] == ["catch"] and all(_silent(g) for g in arguments(node)):
-            scope = replace(scope, lost=scope.lost or f"the `catch` of line {line(node)} swallows its failure")
+        if body is not None:
+            scope = scope.losing(never_loops(node)).seldom(late(node, chain))
         self._children(node, scope, body)
 
-    def _claim(self, node: Node, scope: _Scope, body: _Body | None) -> bool:
-        found = claim(node, self._helpers, body.roots if body is not None else frozenset())
+    def _claim(self, node: Node, scope: Scope, body: _Body | None) -> bool:
+        planned = plan(node)
+        if planned and body is not None:
+            body.plans.append(Mark(planned, line(node)))
+            return True
+        found = claim(node, self._helpers, body.roots if body is not None else frozenset(), self._loose)
         if found is None or body is None:
             return False
-        body.claims.append(replace(found, lost=scope.lost, conditional=scope.conditional))
+        if found.kind == "==" and body.values.get(found.expected) == found.subject:
+            found = replace(found, strength=min(found.strength, Strength.TRUTHY), kind="equal to itself")
+        rarely = scope.says(found.subject)
+        body.claims.append(replace(found, lost=found.lost or scope.lost, conditional=scope.conditional, rarely=rarely))
+        if found.kind == "throws":
+            for given in arguments(node)[1:]:
+                self._visit(given, scope, body)  # what looks at the error may assert, too
         return True
 
-    def _suite(self, node: Node, chain: list[str], given: list[Node], function: Node, scope: _Scope) -> None:
+    def _declared(self, node: Node, scope: Scope, body: _Body) -> None:
+        name = text(node.child_by_field_name("name"))
+        body.values[name] = text(node.child_by_field_name("value"))
+        self._children(
+            node, scope.losing("its function is never called" if idle(node, self._named[name]) else ""), body
+        )
+
+    def _chosen(self, node: Node, scope: Scope, body: _Body) -> None:
+        """`a && b()`, `a || b()` and `a ? b() : c()`"""
+        condition, parts = sides(node)
+        if not parts:
+            self._children(node, scope, body)
+            return
+        if condition is not None:
+            self._visit(condition, scope, body)
+        for part, follows in parts:
+            inner = scope if follows else scope.under(condition)
+            why = f"the condition of line {line(node)} never lets it run" if follows is False else ""
+            self._visit(part, inner.losing(why), body)
+
+    def _switch(self, node: Node, scope: Scope, body: _Body | None) -> None:
+        value, cases = node.child_by_field_name("value"), node.child_by_field_name("body")
+        asked = value.named_children[0] if value is not None and value.named_children else None
+        for case in cases.named_children if cases is not None else ():
+            wanted = case.child_by_field_name("value")
+            never = literal(asked) and wanted is not None and literal(wanted) and text(asked) != text(wanted)
+            why = f"the case of line {line(case)} never holds" if never else ""
+            self._children(case, scope.under(value).losing(why), body)
+
+    def _suite(self, node: Node, chain: list[str], given: list[Node], function: Node, scope: Scope) -> None:
         title = string(given[0]) or text(given[0])
-        inner = _Scope(f"{scope.prefix}{title}::", (*scope.skips, *self._skips(node, chain, given)), scope.lost)
+        inner = Scope(f"{scope.prefix}{title}::", (*scope.skips, *self._skips(node, chain, given)), scope.lost)
         self._children(function, inner, None)
 
-    def _test(self, node: Node, chain: list[str], given: list[Node], function: Node | None, scope: _Scope) -> None:
+    def _test(self, node: Node, chain: list[str], given: list[Node], function: Node | None, scope: Scope) -> None:
         title = string(given[0]) or text(given[0])
         name = scope.prefix + title
         number = 2
@@ -151,14 +218,15 @@ class _Reader:
         if function is not None:
             content = function.child_by_field_name("body")
             if content is not None and content.type == "statement_block":
-                self._children(content, _Scope(f"{name}::", (), ""), body)
+                self._children(content, Scope(f"{name}::", (), ""), body)
             elif content is not None:
-                self._visit(content, _Scope(f"{name}::"), body)
+                self._visit(content, Scope(f"{name}::"), body)
         skips = (*scope.skips, *self._skips(node, chain, given), *body.skips)
         mocks = (*self._file_mocks, *(_mocks(function) if function is not None else ()))
         called = walk(function) if function is not None else iter(())
         inside = Inside(
             claims=tuple(body.claims),
+            plans=tuple(body.plans),
             cases=_cases(node),
             replaces=tuple(mocks),
             calls=frozenset(names(callee(n))[-1] for n in called if n.type == "call_expression"),
@@ -166,7 +234,7 @@ class _Reader:
         self.tests[name] = Test(
             name=name,
             line=line(node),
-            text="\n".join(t for t in (node.text or b"").decode("utf-8", "replace").split("\n") if t.strip()),
+            text="\n".join([*_lines(node), *sorted(self._loose)]),
             read=lambda: inside,
             around=skips,
             off=scope.lost or ("" if function is not None or "todo" in chain or len(given) > 1 else "it has no body"),
@@ -191,7 +259,7 @@ class _Reader:
                         found.append(Skip(text(pair), line(pair), truth(value) is True))
         return tuple(found)
 
-    def _if(self, node: Node, scope: _Scope, body: _Body | None) -> None:
+    def _if(self, node: Node, scope: Scope, body: _Body | None) -> None:
         condition = node.child_by_field_name("condition")
         fixed = truth(condition)
         around = "process.env" in text(condition)
@@ -204,41 +272,42 @@ class _Reader:
             skips = scope.skips
             if body is None and around:
                 skips = (*skips, Skip(f"if {text(condition)}", line(node), always=True))
-            inner = replace(scope, lost=scope.lost or why, conditional=conditional, skips=skips)
+            inner = replace(scope.losing(why), conditional=conditional, skips=skips)
+            if fixed is None and conditional:
+                inner = inner.under(condition).seldom(
+                    f"where the environment says so (line {line(node)})" if around else ""
+                )
             self._children(part, inner, body) if part.type == "statement_block" else self._visit(part, inner, body)
 
-    def _loop(self, node: Node, scope: _Scope, body: _Body | None) -> None:
-        over = node.child_by_field_name("right") or node.child_by_field_name("condition")
-        empty = text(over) == "[]" or (node.type == "while_statement" and truth(over) is False)
-        why = f"the loop of line {line(node)} never runs" if empty else ""
+    def _loop(self, node: Node, scope: Scope, body: _Body | None) -> None:
         part = node.child_by_field_name("body")
         if part is not None:
-            self._visit(part, replace(scope, lost=scope.lost or why), body)
+            self._visit(part, scope.losing(never_loops(node)), body)
 
-    def _try(self, node: Node, scope: _Scope, body: _Body | None) -> None:
+    def _try(self, node: Node, scope: Scope, body: _Body | None) -> None:
         handler = node.child_by_field_name("handler")
-        silent = handler is not None and not _complains(handler)
+        quiet = handler is not None and not complains(handler)
         final = node.child_by_field_name("finalizer")
         if final is not None and "return" in text(final):
-            silent = True
-        why = f"the `try` of line {line(node)} swallows its failure" if silent else ""
+            quiet = True
+        why = f"the `try` of line {line(node)} swallows its failure" if quiet else ""
         for name in ("body", "handler", "finalizer"):
             part = node.child_by_field_name(name)
             if part is None:
                 continue
             inner = scope
             if name == "body":
-                inner = replace(scope, lost=scope.lost or why)
+                inner = scope.losing(why)
             elif name == "handler":
-                inner = replace(scope, conditional=True)
+                inner = scope.seldom(f"in the handler of line {line(part)}")
             self._children(part, inner, body)
 
-    def _function(self, node: Node, scope: _Scope, body: _Body | None) -> None:
+    def _function(self, node: Node, scope: Scope, body: _Body | None) -> None:
         name = text(node.child_by_field_name("name"))
         inside = _Body()
         exported = node.parent is not None and node.parent.type == "export_statement"
-        if body is None and not exported and self._named[name] <= 1:
-            scope = replace(scope, lost=scope.lost or "its function is never called")
+        if not exported and self._named[name] <= 1:
+            scope = scope.losing("its function is never called")
         self._children(node, scope, body if body is not None else inside)
         if body is None:
             self.functions[name] = Definition(line(node), text(node))
@@ -248,41 +317,14 @@ class _Reader:
                 self.tests[name] = Test(name, line(node), shown, lambda: found, helper=True)
 
 
+def _lines(node: Node) -> list[str]:
+    return [t for t in (node.text or b"").decode("utf-8", "replace").split("\n") if t.strip()]
+
+
 def _rows(node: Node, chain: list[str]) -> bool:
     """Whether this is the inner call of `test.each(rows)("title", …)`."""
     inner = callee(node)
     return inner is not None and inner.type == "member_expression" and chain[-1] == "each"
-
-
-def _ends(node: Node) -> bool:
-    if node.type in ("return_statement", "throw_statement", "break_statement", "continue_statement"):
-        return True
-    if node.type == "if_statement" and truth(node.child_by_field_name("condition")) is True:
-        part = node.child_by_field_name("consequence")
-        return part is not None and (_ends(part) or any(map(_ends, part.named_children)))
-    return False
-
-
-def _leaves(node: Node) -> bool:
-    part = node.child_by_field_name("consequence")
-    if part is None:
-        return False
-    return any(n.type == "return_statement" for n in (part, *part.named_children))
-
-
-def _complains(handler: Node) -> bool:
-    for node in walk(handler):
-        if node.type == "throw_statement":
-            return True
-        if node.type == "call_expression":
-            chain = names(callee(node))
-            if chain[:1] in (["expect"], ["assert"], ["done"], ["reject"]) or "fail" in chain or chain[:1] == ["t"]:
-                return True
-    return False
-
-
-def _silent(function: Node) -> bool:
-    return function.type in FUNCTIONS and not _complains(function)
 
 
 def _parameters(function: Node | None) -> Iterator[str]:

@@ -9,23 +9,15 @@ from pathlib import PurePosixPath
 
 from tree_sitter import Node
 
+from runner.policy.integrity.javascript_detecting import GLOBALS, WORLD, detects, stands_for, traced_as
 from runner.policy.integrity.product import Trace, is_script, javascript_tree, product_files, test_files, traced
 from runner.policy.integrity.sides import Seen, Sides, touched
 from runner.policy.integrity.syntax import FUNCTIONS, arguments, callee, line, literal, names, string, text, walk
 
-_VARIABLE = re.compile(
-    r"process\.env(\.|\[['\"`])(JEST_\w*|VITEST\w*|MOCHA\w*|NODE_TEST_CONTEXT|CI|GITHUB_ACTIONS|TEST|TESTING|AVA_PATH"
-    r"|NYC_\w*|NODE_V8_COVERAGE|npm_lifecycle_event)\b"
-)
-_GLOBALS = frozenset({"jest", "describe", "it", "test", "expect", "vi", "vitest", "mocha", "beforeEach", "__coverage__",
-                      "jasmine", "suite", "afterEach"})  # fmt: skip
-_RUNNERS = re.compile(r"^(jest|@jest/.*|vitest|node:test|mocha|chai|sinon|ava|tap|jasmine|@vitest/.*)$")
-_TEST_WORD = re.compile(r"test|spec|jest|mocha|vitest", re.IGNORECASE)
 _BUILTIN = frozenset({
     "Array", "Object", "String", "Number", "Function", "Promise", "RegExp", "Map", "Set", "Symbol",
     "JSON", "Math", "Date", "Boolean", "Error", "Reflect", "assert", "expect", "console",
 })  # fmt: skip
-_WORLD = frozenset({"globalThis", "global", "window", "self"})
 _RESULT_FILE = re.compile(r"junit[^/]*\.xml|lcov\.info|coverage-final\.json|coverage/|test-?results?")
 _WRITES = frozenset(
     {"writeFile", "writeFileSync", "appendFile", "appendFileSync", "createWriteStream", "rmSync", "unlinkSync"}
@@ -43,13 +35,13 @@ def javascript_cheats(sides: Sides) -> Iterator[Seen]:
 
 def _cheats(content: bytes, path: str, lines: frozenset[int] | None, *, fixing: bool) -> list[Trace]:
     root, _ = javascript_tree(content, PurePosixPath(path).suffix)
+    names_of = stands_for(root)
     script = is_script(path) or content.startswith(b"#!")
     found: list[Trace] = []
     for node in walk(root):
         if not touched(lines, line(node), node.end_point[0] + 1):
             continue
-        found += _detects(node)
-        found += _unpacks(node)
+        found += detects(node, names_of)
         found += _exits(node, script=script)
         found += _patches(node)
         found += _equality(node)
@@ -63,90 +55,34 @@ def _tricks(content: bytes, path: str, lines: frozenset[int] | None) -> list[Tra
     return [t for node in here for t in (*_exits(node, script=False), *_patches(node)) if t.grave]
 
 
-def _trace(rule: str, node: Node, message: str, *, grave: bool = True) -> Trace:
-    return Trace(f"cheating.{rule}", text(node)[:300], line(node), message, grave)
-
-
-def _detects(node: Node) -> Iterator[Trace]:  # noqa: C901 - one form a branch
-    said = text(node) if node.type in ("member_expression", "subscript_expression", "binary_expression") else ""
-    if said == "import.meta.vitest":
-        yield _trace("detects_tests", node, "it asks whether a test run is going on")
-    elif node.type in ("member_expression", "subscript_expression"):
-        if _VARIABLE.fullmatch(said.rstrip("]'\"`")):
-            yield _trace("detects_tests", node, "it asks whether a test run is going on")
-        elif node.type == "member_expression":
-            chain = names(node)
-            if len(chain) == 2 and chain[0] in _WORLD and chain[1] in _GLOBALS:  # noqa: PLR2004
-                yield _trace("detects_tests", node, "it asks for what a test runner puts into the world")
-    elif node.type == "binary_expression":
-        sides = [node.child_by_field_name("left"), node.child_by_field_name("right")]
-        if "NODE_ENV" in said and any(string(s) == "test" for s in sides):
-            yield _trace("detects_tests", node, "it asks whether a test run is going on")
-        elif said.startswith("typeof ") and said.split()[1] in _GLOBALS:
-            yield _trace("detects_tests", node, "it asks whether a test runner is there")
-    elif node.type == "call_expression":
-        yield from _asks(node)
-    elif node.type == "import_statement":
-        source = string(node.child_by_field_name("source")) or ""
-        if _RUNNERS.match(source):
-            yield _trace("detects_tests", node, "product code imports a test runner")
-
-
-def _unpacks(node: Node) -> Iterator[Trace]:
-    """`const { VITEST } = process.env`"""
-    names_given = node.child_by_field_name("name") if node.type == "variable_declarator" else None
-    if names_given is None or text(node.child_by_field_name("value")) != "process.env":
-        return
-    if any(_VARIABLE.fullmatch(f"process.env.{text(part)}") for part in walk(names_given)):
-        yield _trace("detects_tests", node, "it asks whether a test run is going on")
-
-
-def _asks(node: Node) -> Iterator[Trace]:
-    chain, given = names(callee(node)), arguments(node)
-    first = string(given[0]) if given else None
-    if chain == ["require"] and first is not None and _RUNNERS.match(first):
-        yield _trace("detects_tests", node, "product code loads a test runner")
-    if not given or chain[-1:] not in (
-        ["includes"],
-        ["match"],
-        ["some"],
-        ["test"],
-        ["indexOf"],
-        ["find"],
-        ["endsWith"],
-    ):
-        return
-    looks = re.search(r"\.stack\b|process\.argv|require\.main|__filename|module\.parent|execArgv", text(node))
-    if looks and _TEST_WORD.search(" ".join([*map(text, given), *(chain[:1] and [text(node)[:80]])])):
-        words = re.sub(r"\.test\(", "", text(node))
-        if _TEST_WORD.search(words):
-            yield _trace("detects_tests", node, "it asks whether a test calls it")
-
-
 def _exits(node: Node, *, script: bool) -> Iterator[Trace]:
     if node.type == "assignment_expression" and text(node.child_by_field_name("left")) == "process.exitCode":
         right = text(node.child_by_field_name("right"))
-        yield _trace("exits", node, "it sets the exit code of the process", grave=right == "0" and not script)
+        yield traced_as("exits", node, "it sets the exit code of the process", grave=right == "0" and not script)
+    if node.type == "variable_declarator" and text(node.child_by_field_name("value")) == "process":
+        taken = text(node.child_by_field_name("name"))
+        if re.search(r"\b(?:exit|abort|kill|reallyExit)\b", taken):
+            yield traced_as("exits", node, "it takes what ends the process under another name", grave=not script)
     if node.type != "call_expression":
         return
     chain = names(callee(node))
-    if chain in (["process", "reallyExit"], ["process", "abort"]):
-        yield _trace("exits", node, "it ends the process without a word")
+    if chain in (["process", "reallyExit"], ["process", "abort"]) or text(node).startswith("process.kill(process.pid"):
+        yield traced_as("exits", node, "it ends the process without a word")
     elif chain == ["process", "exit"] and not script:
         code = arguments(node)
         success = not code or text(code[0]) == "0"
-        yield _trace("exits", node, "it ends the process", grave=success or _at_top(node))
+        yield traced_as("exits", node, "it ends the process", grave=success or _at_top(node))
     elif chain in (["process", "on"], ["process", "once"]) and string(next(iter(arguments(node)), None)) in (
         "exit",
         "beforeExit",
     ):
         grave = re.search(r"exitCode|process\.exit|reallyExit", text(node)) is not None
-        yield _trace("exits", node, "it acts when the process ends", grave=grave)
+        yield traced_as("exits", node, "it acts when the process ends", grave=grave)
     elif chain in (["process", "on"], ["process", "once"]) and string(next(iter(arguments(node)), None)) in (
         "uncaughtException",
         "unhandledRejection",
     ):
-        yield _trace("swallowed", node, "it takes every failure that nobody caught", grave=not script)
+        yield traced_as("swallowed", node, "it takes every failure that nobody caught", grave=not script)
 
 
 def _at_top(node: Node) -> bool:
@@ -161,10 +97,10 @@ def _at_top(node: Node) -> bool:
 def _patches(node: Node) -> Iterator[Trace]:
     if node.type == "assignment_expression":
         chain = names(node.child_by_field_name("left"))
-        if len(chain) > 1 and chain[0] in _WORLD and chain[1] in _GLOBALS | _BUILTIN:
-            yield _trace("patches", node, "it puts something in the place of the runner's or the language's own")
+        if len(chain) > 1 and chain[0] in WORLD and chain[1] in GLOBALS | _BUILTIN:
+            yield traced_as("patches", node, "it puts something in the place of the runner's or the language's own")
         elif len(chain) > 1 and chain[0] in _BUILTIN:
-            yield _trace("patches", node, f"it patches {chain[0]}", grave=chain[0] not in ("console", "Error"))
+            yield traced_as("patches", node, f"it patches {chain[0]}", grave=chain[0] not in ("console", "Error"))
     elif node.type == "call_expression":
         chain, given = names(callee(node)), arguments(node)
         if chain[:1] == ["Object"] and chain[-1] in ("defineProperty", "assign", "defineProperties") and given:
@@ -175,18 +111,18 @@ def _patches(node: Node) -> Iterator[Trace]:
                 and (len(owner) == 1 or "prototype" in owner)
                 and literal(given[0]) is False
             ):
-                yield _trace("patches", node, f"it patches {owner[0]}")
+                yield traced_as("patches", node, f"it patches {owner[0]}")
         elif (
             chain[-1:]
             and chain[-1] in _WRITES
             and any(_RESULT_FILE.search(string(n) or "") for g in given for n in walk(g))
         ):
-            yield _trace("results", node, "it touches a file in which results of tests are kept")
+            yield traced_as("results", node, "it touches a file in which results of tests are kept")
 
 
 def _equality(node: Node) -> Iterator[Trace]:
     if node.type == "string" and string(node) == "jest.asymmetricMatcher":
-        yield _trace("equality", node, "it passes for a matcher that equals anything")
+        yield traced_as("equality", node, "it passes for a matcher that equals anything")
     if node.type not in ("method_definition", "pair"):
         return
     name = text(node.child_by_field_name("name" if node.type == "method_definition" else "key")).strip("[]'\"")
@@ -197,14 +133,18 @@ def _equality(node: Node) -> Iterator[Trace]:
     short = body.child_by_field_name("body") if body is not None and body.type == "arrow_function" else None
     fixed = bool(returned) and all(r.named_children and text(r.named_children[0]) in ("true", "!0") for r in returned)
     if fixed or text(short) in ("true", "!0"):
-        yield _trace("equality", node, f"{name} answers the same whatever it is asked")
+        yield traced_as("equality", node, f"{name} answers the same whatever it is asked")
 
 
 def _swallows(node: Node, *, fixing: bool) -> Iterator[Trace]:
-    if node.type == "catch_clause":
+    if node.type == "finally_clause":
+        body = node.child_by_field_name("body")
+        if any(n.type == "return_statement" for n in (body.named_children if body is not None else ())):
+            yield traced_as("swallowed", node, "a return in `finally` swallows whatever went wrong", grave=fixing)
+    elif node.type == "catch_clause":
         body, error = node.child_by_field_name("body"), text(node.child_by_field_name("parameter"))
         if body is not None and _silent(body, error):
-            yield _trace("swallowed", node, "whatever goes wrong is swallowed", grave=fixing)
+            yield traced_as("swallowed", node, "whatever goes wrong is swallowed", grave=fixing)
     elif node.type == "call_expression" and names(callee(node))[-1:] == ["catch"]:
         given = arguments(node)
         if len(given) == 1 and given[0].type in FUNCTIONS and _silent(given[0].child_by_field_name("body"), ""):

@@ -27,7 +27,7 @@ class Claim:
 
     `subject` is what is looked at and `expected` what it is held against, both in normal form; `kind` is the operator
     or matcher. `tolerance` grows as the claim loosens. `lost` says why a failure would not show; `conditional`, that
-    the claim is only made sometimes.
+    the claim is only made sometimes; `rarely`, why a run on a usual machine in which all is well never makes it.
     """
 
     text: str
@@ -40,6 +40,7 @@ class Claim:
     tolerance: float = 0.0
     lost: str = ""
     conditional: bool = False
+    rarely: str = ""
 
     @property
     def key(self) -> tuple[object, ...]:
@@ -68,7 +69,8 @@ class Mark:
 class Inside:
     """What is in a test: `cases` are the rows that it is run with, None where it is run once.
 
-    `replaces` are the names of what it puts stand-ins for, `calls` the names of what it calls.
+    `replaces` are the names of what it puts stand-ins for, `calls` the names of what it calls; `plans` say how many
+    assertions it makes (`expect.assertions(2)`).
     """
 
     claims: tuple[Claim, ...] = ()
@@ -76,6 +78,7 @@ class Inside:
     cases: tuple[str, ...] | None = None
     replaces: tuple[Mark, ...] = ()
     calls: frozenset[str] = frozenset()
+    plans: tuple[Mark, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -137,7 +140,8 @@ class TestFile:
     """What a test file holds. `problem` says why it could not be read; then the rest may be incomplete.
 
     `tests` includes the functions that make claims for others (`helper`). `functions` are the other functions and
-    classes. `switches` act on the whole run. `imports` and `defines` are the module's names.
+    classes. `switches` act on the whole run, `plants` put something into other modules when the file is imported (their
+    dotted names). `imports` and `defines` are the module's names.
     """
 
     __test__ = False
@@ -147,6 +151,7 @@ class TestFile:
     fixtures: Mapping[str, Definition] = field(default_factory=dict)
     always_on: frozenset[str] = frozenset()
     switches: tuple[Mark, ...] = ()
+    plants: tuple[Mark, ...] = ()
     imports: frozenset[str] = frozenset()
     defines: Mapping[str, int] = field(default_factory=dict)
     problem: str = ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import PurePosixPath
@@ -13,7 +13,10 @@ from pathlib import PurePosixPath
 from runner.policy.integrity.conditions import looks_around, usually
 from runner.policy.integrity.model import Definition, Inside, Mark, Skip, Test, TestFile
 from runner.policy.integrity.python_claims import dotted, last, truth
-from runner.policy.integrity.python_flow import FUNCTIONS, Flow
+from runner.policy.integrity.python_flow import Flow, Known
+from runner.policy.integrity.python_own import FUNCTIONS, of_function
+from runner.policy.integrity.python_stand_ins import planted, replaced
+from runner.policy.integrity.python_swallow import aliases_of, swallowers_of
 from runner.policy.python_nodes import outline, tree_of
 
 _Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -49,7 +52,7 @@ def read_python(source: bytes, path: str) -> TestFile:
     if tree is None:
         return TestFile(problem=problem)
     try:
-        return _Reader(tree, source.decode("utf-8", "replace").split("\n"), path).file()
+        return _Reader(tree, source, path).file()
     except RecursionError:
         return TestFile(problem="it is nested too deeply")
 
@@ -66,9 +69,9 @@ class _Scope:
 
 
 class _Reader:
-    def __init__(self, tree: ast.Module, lines: list[str], path: str) -> None:
+    def __init__(self, tree: ast.Module, source: bytes, path: str) -> None:
         self._tree = tree
-        self._lines = lines
+        self._lines = source.decode("utf-8", "replace").split("\n")
         name = PurePosixPath(path).name
         self._collected_file = name.startswith("test") or name.removesuffix(".py").endswith(("_test", "tests"))
         self._names = dict(_assigned(tree.body))
@@ -79,12 +82,11 @@ class _Reader:
         self._always_on: set[str] = set()
         self._switches: list[Mark] = []
         self._helpers = frozenset(_claiming(tree))
+        self._known = Known(self._helpers, self._names, aliases_of(tree, source), swallowers_of(tree, source))
 
     def file(self) -> TestFile:
-        whole = Flow(frozenset(), self._names)
-        whole.block(
-            [s for s in self._tree.body if not isinstance(s, (*FUNCTIONS, ast.ClassDef))], "", conditional=False
-        )
+        whole = Flow(Known(names=self._names))
+        whole.module([s for s in self._tree.body if not isinstance(s, (*FUNCTIONS, ast.ClassDef))])
         skips = (*whole.skips, *self._module_marks(self._tree.body))
         off = "the module's `__test__` is false" if _says_no(self._tree.body) else ""
         marks = set(_words(self._names.get("pytestmark")))
@@ -97,6 +99,7 @@ class _Reader:
             fixtures=self._fixtures,
             always_on=frozenset(self._always_on),
             switches=tuple(self._switches),
+            plants=tuple(planted(self._tree)),
             imports=frozenset(_imported(self._tree)),
             defines=dict(_defined(self._tree.body)),
         )
@@ -181,14 +184,14 @@ class _Reader:
         return "\n".join([textwrap.dedent("\n".join(lines)), *around])
 
     def _inside(self, node: _Function) -> Inside:
-        flow = Flow(self._helpers, self._names)
+        flow = Flow(self._known)
         flow.function(node)
         cases, case_skips = self._cases(node.decorator_list)
         return Inside(
             claims=tuple(flow.claims),
             skips=(*self._marks(node.decorator_list), *case_skips, *flow.skips),
             cases=cases,
-            replaces=tuple(_replaced(node)),
+            replaces=tuple(replaced(node)),
             calls=frozenset(last(n) for n in ast.walk(node) if isinstance(n, ast.Call)),
         )
 
@@ -238,7 +241,7 @@ class _Reader:
             word = last(node)
             if word in _MARKS:
                 found.append(Skip(f"@{ast.unparse(written)}", written.lineno, self._always(node, word)))
-            elif "skip" in word.lower() or word.lower().startswith("xfail"):
+            elif "skip" in word.lower() or word.lower().startswith(("xfail", "flaky", "retry", "rerun")):
                 found.append(Skip(f"@{ast.unparse(written)}", written.lineno, always=False))
         return tuple(found)
 
@@ -354,31 +357,17 @@ def always_skips(text: str) -> bool:
         body = ast.parse(text).body
     except (SyntaxError, ValueError, RecursionError):
         return False
-    flow = Flow(frozenset(), {})
+    flow = Flow(Known())
     for node in body:
         if isinstance(node, FUNCTIONS):
             flow.function(node)
     return any(skip.always for skip in flow.skips)
 
 
-def replaced_by(text: str) -> tuple[Mark, ...]:
-    """What the function with this text puts a stand-in in the place of."""
-    try:
-        body = ast.parse(text).body
-    except (SyntaxError, ValueError, RecursionError):
-        return ()
-    return tuple(mark for node in body if isinstance(node, FUNCTIONS) for mark in _replaced(node))
-
-
 def _yields(node: _Function) -> bool:
-    waiting: list[ast.AST] = list(node.body)
-    while waiting:
-        inner = waiting.pop()
-        if isinstance(inner, (ast.Yield, ast.YieldFrom)):
-            return isinstance(node, ast.FunctionDef)
-        if not isinstance(inner, (*FUNCTIONS, ast.Lambda, ast.ClassDef)):
-            waiting += ast.iter_child_nodes(inner)
-    return False
+    return isinstance(node, ast.FunctionDef) and any(
+        isinstance(n, (ast.Yield, ast.YieldFrom)) for n in of_function(node)
+    )
 
 
 def _imported(tree: ast.Module) -> Iterator[str]:
@@ -405,31 +394,3 @@ def _claiming(tree: ast.Module) -> Iterator[str]:
                 if isinstance(inner, ast.Assert) or (isinstance(inner, ast.Call) and last(inner).startswith("assert")):
                     yield node.name
                     break
-
-
-def _replaced(node: _Function) -> Iterator[Mark]:
-    for inner in ast.walk(node):
-        if isinstance(inner, ast.Call):
-            name = _stand_in(inner)
-            if name:
-                yield Mark(name, inner.lineno)
-        elif isinstance(inner, ast.Assign):
-            for target in inner.targets:
-                if isinstance(target, ast.Attribute) and dotted(target).partition(".")[0] not in ("", "self", "cls"):
-                    yield Mark(target.attr, inner.lineno)
-
-
-def _stand_in(call: ast.Call) -> str:
-    word, owner = last(call), dotted(call.func)
-    strings = [a.value for a in call.args if isinstance(a, ast.Constant) and isinstance(a.value, str)]
-    if word == "setattr" or owner.endswith("patch.object"):
-        return strings[0].rpartition(".")[2] if strings else ""
-    if word == "patch":
-        return strings[0].rpartition(".")[2] if strings else ""
-    return ""
-
-
-def names_defined(tree: ast.Module | None) -> Mapping[str, int]:
-    """Functions, methods and classes of a module by their last name, and where they begin."""
-    nodes = ast.walk(tree) if tree is not None else ()
-    return {n.name: n.lineno for n in nodes if isinstance(n, (*FUNCTIONS, ast.ClassDef))}

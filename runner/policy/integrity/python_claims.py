@@ -107,7 +107,7 @@ def truth(node: ast.AST) -> bool | None:  # noqa: C901, PLR0912 - one form a bra
             return _compared(left, op, right)
         case ast.Call(func=ast.Name(id="isinstance"), args=[_, ast.Name(id="object")]):
             return True
-        case ast.Call(func=ast.Name(id="bool"), args=[inner_node]):
+        case ast.Call(func=ast.Name(id="bool" | "len"), args=[inner_node]):
             return truth(inner_node)
         case ast.Call(func=ast.Name(id="any" | "all" as name), args=[ast.List(elts=elts) | ast.Tuple(elts=elts)]):
             return truth(ast.BoolOp(ast.Or() if name == "any" else ast.And(), elts)) if elts else name == "all"
@@ -189,8 +189,8 @@ def held(
     kind: str, left: ast.expr, right: ast.expr, text: str, line: int, *, negated: bool, loose: float = 0.0
 ) -> Claim:
     """The claim that `left` stands in relation `kind` to `right`."""
-    if kind != "in" and _fixed(left) and not _fixed(right):
-        left, right, kind = right, left, _MIRROR.get(kind, kind)
+    kind, left, right = _turned(kind, left, right)
+    left, kind = _typed(left, kind)
     subject, expected = ast.unparse(left), ast.unparse(right)
     if subject == expected and kind in ("==", "is", "<=", ">=", "~=", "count") and not negated:
         # Two calls may well differ: that equal things are equal is a claim, if a weak one.
@@ -216,6 +216,21 @@ def held(
     if negated and strength >= Strength.CLOSE:
         strength = Strength.PRESENCE
     return Claim(text, line, subject, strength, kind, expected, negated, loose)
+
+
+def _typed(left: ast.expr, kind: str) -> tuple[ast.expr, str]:
+    """`type(x) is int` is no more than `isinstance(x, int)`, and `len(x) == 2` is a claim on x."""
+    if kind in ("==", "is") and isinstance(left, ast.Call) and isinstance(left.func, ast.Name) and len(left.args) == 1:
+        kind = {"type": "isinstance", "len": "len"}.get(left.func.id, kind)
+        return (left.args[0] if kind in ("isinstance", "len") else left), kind
+    return left, kind
+
+
+def _turned(kind: str, left: ast.expr, right: ast.expr) -> tuple[str, ast.expr, ast.expr]:
+    """The claim with what is looked at on the left."""
+    if _fixed(left) and not _fixed(right):
+        return ("contains" if kind == "in" else _MIRROR.get(kind, kind)), right, left
+    return kind, left, right
 
 
 def _distance(node: ast.expr) -> tuple[ast.expr, ast.expr] | None:

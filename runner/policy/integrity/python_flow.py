@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from runner.policy.integrity.conditions import looks_around, usually
 from runner.policy.integrity.model import Claim, Skip, Strength
 from runner.policy.integrity.python_claims import (
     BROAD,
-    constant,
     is_raises,
     last,
     of_assert,
@@ -19,150 +19,256 @@ from runner.policy.integrity.python_claims import (
     raised,
 )
 from runner.policy.integrity.python_claims import truth as fixed
+from runner.policy.integrity.python_own import Own
+from runner.policy.integrity.python_swallow import answers, catches_failures, complains, swallows
 
 _LEAVES = frozenset({"skip", "exit", "_exit", "abort", "xfail", "skipTest", "fail", "quit"})
 _SKIPS = frozenset({"skip", "skipTest", "xfail", "importorskip"})
-FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+_WORD = re.compile(r"\w+")
+
+
+@dataclass(frozen=True)
+class Known:
+    """What a module says of its names.
+
+    `helpers` are functions that make claims, `names` what is assigned once, `aliases` what was imported under another
+    name, `swallowers` contexts that let no failure out.
+    """
+
+    helpers: frozenset[str] = frozenset()
+    names: Mapping[str, ast.expr] = field(default_factory=dict)
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    swallowers: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class _Way:
+    """How a statement is reached: see `Claim` for the first three. `asked` are the conditions on the way."""
+
+    lost: str = ""
+    conditional: bool = False
+    rarely: str = ""
+    asked: tuple[str, ...] = ()
+
+    def losing(self, why: str) -> _Way:
+        return replace(self, lost=self.lost or why) if why else self
+
+    def seldom(self, why: str) -> _Way:
+        return replace(self, conditional=True, rarely=self.rarely or why)
 
 
 class Flow:
     """What the body of a function (or of a module) does, told by walking it once.
 
     Args:
-        helpers: names of functions that make claims.
-        names: what the module's names stand for.
+        known: what the module says of its names.
     """
 
-    def __init__(self, helpers: frozenset[str], names: Mapping[str, ast.expr]) -> None:
+    def __init__(self, known: Known) -> None:
         self.claims: list[Claim] = []
         self.skips: list[Skip] = []
-        self._helpers = helpers
-        self._names = names
+        self._known = known
+        self._names: Mapping[str, ast.expr] = known.names
+        self._own = Own(None)
         self._conditions: list[bool | None] = []
-        self._used: frozenset[str] = frozenset()
+        self._skip_asked: list[tuple[str, ...]] = []
+        self._answered: list[tuple[str, str, int]] = []
 
     def function(self, node: ast.FunctionDef | ast.AsyncFunctionDef) -> None:
         """Walk one function."""
-        self._used = frozenset(n.id for n in ast.walk(node) if isinstance(n, ast.Name))
-        self.block(node.body, "", conditional=False)
+        self._own = Own(node)
+        self._names = {**self._known.names, **self._own.values}
+        self._block(node.body, _Way())
+        subjects = {_words(c.subject) for c in self.claims if c.subject}
+        for number, asked in enumerate(self._skip_asked):
+            if any(_within(subject, condition) for subject in subjects for condition in asked):
+                # What skips where the outcome is not the wanted one, skips where it should fail.
+                self.skips[number] = replace(self.skips[number], always=True)
 
-    def block(self, body: Sequence[ast.stmt], lost: str, *, conditional: bool) -> None:
-        """Walk statements. `lost` says why none of them can fail the test; `conditional`, that they may not run."""
+    def module(self, body: Sequence[ast.stmt]) -> None:
+        """Walk the statements of a module, which has neither functions nor classes here."""
+        self._block(body, _Way())
+
+    def _block(self, body: Sequence[ast.stmt], way: _Way) -> None:
         for statement in body:
-            self._statement(statement, lost, conditional)
-            if not lost and self._ends(statement):
-                lost = f"it stands after the `{_word(statement)}` of line {statement.lineno}"
+            self._statement(statement, way)
+            if not way.lost and self._ends(statement):
+                way = way.losing(f"it stands after the `{_word(statement)}` of line {statement.lineno}")
             elif isinstance(statement, ast.If) and self._leaves_sometimes(statement):
-                conditional = True
+                way = replace(way, conditional=True, asked=(*way.asked, ast.unparse(statement.test)))
+            elif isinstance(statement, ast.Expr) and self._enters_silence(statement.value):
+                way = way.losing(f"the context of line {statement.lineno} swallows its failure")
 
-    def _statement(self, node: ast.stmt, lost: str, conditional: bool) -> None:  # noqa: C901 - a table
+    def _statement(self, node: ast.stmt, way: _Way) -> None:  # noqa: C901, PLR0912 - a table
         match node:
             case ast.Assert():
-                self._claim(of_assert(node), lost, conditional)
+                self._claim(of_assert(node), way)
             case ast.Expr(value=value) | ast.Return(value=ast.expr() as value):
-                self._expression(value, lost, conditional)
+                self._expression(value, way)
             case ast.Assign(value=value) | ast.AnnAssign(value=ast.expr() as value):
-                self._assigned(value, lost, conditional)
+                self._assigned(value, way)
             case ast.Raise(exc=ast.expr() as error):
-                self._raise(error, node.lineno, lost, conditional)
+                self._raise(error, node.lineno, way)
             case ast.If():
-                self._if(node, lost, conditional)
+                self._if(node, way)
             case ast.For() | ast.AsyncFor() | ast.While():
-                self._loop(node, lost, conditional)
+                self._loop(node, way)
             case ast.With() | ast.AsyncWith():
-                self._with(node, lost, conditional)
+                self._with(node, way)
             case ast.Try() | ast.TryStar():
-                self._try(node, lost, conditional)
-            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
-                idle = node.name not in self._used and not node.decorator_list and isinstance(node, FUNCTIONS)
-                self.block(node.body, lost or ("its function is never called" if idle else ""), conditional=conditional)
-            case ast.Match(cases=cases):
-                for case in cases:
-                    self.block(case.body, lost, conditional=True)
+                self._try(node, way)
+            case ast.FunctionDef() | ast.AsyncFunctionDef():
+                way = way.losing(self._own.why_idle(node))
+                if self._own.in_thread(node):
+                    way = way.seldom("in a thread, whose failure nobody sees")
+                self._block(node.body, way)
+            case ast.ClassDef(body=body):
+                self._block(body, way)
+            case ast.Match():
+                self._match(node, way)
             case _:
                 pass
 
-    def _claim(self, found: Iterator[Claim] | list[Claim], lost: str, conditional: bool) -> None:
-        self.claims += [replace(c, lost=lost, conditional=conditional) for c in found]
+    def _claim(self, found: Iterable[Claim], way: _Way) -> None:
+        for claim in found:
+            rarely = "" if claim.kind in ("fail", "raise") else way.rarely
+            if not rarely and claim.subject and any(_within(_words(claim.subject), c) for c in way.asked):
+                rarely = "where a condition has said so already"
+            self.claims.append(replace(self._hollow(claim), lost=way.lost, conditional=way.conditional, rarely=rarely))
 
-    def _expression(self, value: ast.expr, lost: str, conditional: bool) -> None:
+    def _hollow(self, claim: Claim) -> Claim:
+        """The claim; nothing where what is expected is what was just computed, or what a handler put there."""
+        value = self._own.values.get(claim.expected)
+        if claim.kind in ("==", "is") and value is not None and ast.unparse(value) == claim.subject:
+            return replace(claim, strength=min(claim.strength, Strength.TRUTHY), kind="equal to itself")
+        if any((name, value) == (claim.subject, claim.expected) for name, value, _ in self._answered):
+            return replace(claim, strength=Strength.NOTHING, kind="answered by a handler")
+        return claim
+
+    def _expression(self, value: ast.expr, way: _Way) -> None:
         if isinstance(value, (ast.Await, ast.YieldFrom)):
             value = value.value
         if isinstance(value, ast.Attribute) and value.attr.startswith("assert_"):
             idle = Claim(ast.unparse(value), value.lineno, ast.unparse(value.value), Strength.NOTHING, "never called")
-            self._claim([idle], lost, conditional)
+            self._claim([idle], way)
         if not isinstance(value, ast.Call):
             return
-        if last(value) in _SKIPS and not lost:
-            self._skip(ast.unparse(value), value.lineno)
+        if last(value) in _SKIPS and not way.lost:
+            self._skip(ast.unparse(value), value.lineno, way)
             return
-        claim = of_call(value, value.lineno, self._helpers)
+        claim = of_call(value, value.lineno, self._known.helpers)
         if claim is not None:
-            self._claim([claim], lost, conditional)
+            self._claim([claim], way)
 
-    def _assigned(self, value: ast.expr, lost: str, conditional: bool) -> None:
+    def _assigned(self, value: ast.expr, way: _Way) -> None:
         inner = value.value if isinstance(value, ast.Await) else value
         if isinstance(inner, ast.Call) and (is_raises(inner) or last(inner) == "importorskip"):
-            self._expression(inner, lost, conditional)
+            self._expression(inner, way)
 
-    def _raise(self, error: ast.expr, line: int, lost: str, conditional: bool) -> None:
-        if last(error) in ("SkipTest", "Skipped") and not lost:
-            self._skip(f"raise {ast.unparse(error)}", line)
+    def _raise(self, error: ast.expr, line: int, way: _Way) -> None:
+        if last(error) in ("SkipTest", "Skipped") and not way.lost:
+            self._skip(f"raise {ast.unparse(error)}", line, way)
         elif last(error) in ("AssertionError", "Failed"):
             text = f"raise {ast.unparse(error)}"
-            self._claim([Claim(text, line, text, Strength.EXACT, "raise")], lost, conditional)
+            self._claim([Claim(text, line, text, Strength.EXACT, "raise")], replace(way, asked=()))
 
-    def _skip(self, text: str, line: int) -> None:
+    def _skip(self, text: str, line: int, way: _Way) -> None:
         always = all(answer is True for answer in self._conditions)
         self.skips.append(Skip(text, line, always))
+        self._skip_asked.append(way.asked)
 
-    def _if(self, node: ast.If, lost: str, conditional: bool) -> None:
+    def _if(self, node: ast.If, way: _Way) -> None:
         never = fixed(node.test)
         holds = usually(node.test, self._names)
-        if looks_around(node.test, self._names):
+        around = looks_around(node.test, self._names)
+        if around:
             holds = True  # a look at the environment decides: not something that differs between usual machines
+        asked = (*way.asked, ast.unparse(node.test))
         for body, dead, answer in ((node.body, never is False, holds), (node.orelse, never is True, _not(holds))):
             self._conditions.append(answer)
-            why = f"the condition of line {node.lineno} never lets it run" if dead else ""
-            self.block(body, lost or why, conditional=conditional or (never is None and not _raises_only(body)))
+            inner = way.losing(f"the condition of line {node.lineno} never lets it run" if dead else "")
+            if never is None and not _raises_only(body):
+                inner = replace(inner, conditional=True, asked=asked)
+                if around:
+                    inner = inner.seldom(f"where the environment says so (line {node.lineno})")
+                elif answer is False:
+                    inner = inner.seldom(f"under the condition of line {node.lineno}, which holds on no usual machine")
+            self._block(body, inner)
             self._conditions.pop()
 
-    def _loop(self, node: ast.For | ast.AsyncFor | ast.While, lost: str, conditional: bool) -> None:
-        if isinstance(node, ast.While):
-            empty = fixed(node.test) is False
-        else:
-            none_at_all = constant(node.iter) and fixed(node.iter) is False
-            empty = none_at_all or ast.unparse(node.iter) in ("range(0)", "[]", "()", "list()", "iter([])")
-        why = f"the loop of line {node.lineno} never runs" if empty else ""
-        self.block(node.body, lost or why, conditional=conditional)
-        self.block(node.orelse, lost, conditional=conditional)
+    def _loop(self, node: ast.For | ast.AsyncFor | ast.While, way: _Way) -> None:
+        empty = fixed(node.test) is False if isinstance(node, ast.While) else self._own.empty(node.iter)
+        self._block(node.body, way.losing(f"the loop of line {node.lineno} never runs" if empty else ""))
+        self._block(node.orelse, way)
 
-    def _with(self, node: ast.With | ast.AsyncWith, lost: str, conditional: bool) -> None:
-        inside = lost
+    def _match(self, node: ast.Match, way: _Way) -> None:
+        inner = replace(way, conditional=True, asked=(*way.asked, ast.unparse(node.subject)))
+        for case in node.cases:
+            never = (
+                isinstance(node.subject, ast.Constant)
+                and isinstance(case.pattern, ast.MatchValue)
+                and isinstance(case.pattern.value, ast.Constant)
+                and case.pattern.value.value != node.subject.value
+            )
+            self._block(case.body, inner.losing(f"the case of line {case.pattern.lineno} never holds" if never else ""))
+
+    def _with(self, node: ast.With | ast.AsyncWith, way: _Way) -> None:
+        inside = way
         for item in node.items:
             call = item.context_expr
+            if isinstance(call, ast.Name):
+                call = self._names.get(call.id, call)
+            if self._silent(call):
+                inside = inside.losing(f"the context of line {node.lineno} swallows its failure")
             if not isinstance(call, ast.Call):
                 continue
-            if is_raises(call):
+            if is_raises(call) or self._word(call) in ("raises", "assertRaises"):
                 body = "; ".join(ast.unparse(s) for s in node.body)
-                self._claim([of_raises(call, node.lineno, body)], lost, conditional)
-                if "AssertionError" in raised(call) and any(isinstance(s, ast.Assert) for s in node.body):
-                    inside = inside or f"the block of line {node.lineno} waits for it to fail"
-            elif last(call) == "suppress" and {last(a) for a in call.args} & BROAD:
-                inside = inside or f"the `suppress` of line {node.lineno} swallows its failure"
-        self.block(node.body, inside, conditional=conditional)
+                self._claim([of_raises(call, node.lineno, body)], way)
+                self._waiting(node, call, way)
+                return
+        self._block(node.body, inside)
 
-    def _try(self, node: ast.Try | ast.TryStar, lost: str, conditional: bool) -> None:
-        inside = lost
-        if any(_catches_all(h) and not _complains(h.body) for h in node.handlers):
-            inside = inside or f"the `try` of line {node.lineno} swallows its failure"
-        if any(isinstance(s, ast.Return) for s in node.finalbody):
-            inside = inside or f"the `finally` of line {node.lineno} returns, whatever failed"
-        self.block(node.body, inside, conditional=conditional)
+    def _waiting(self, node: ast.With | ast.AsyncWith, call: ast.Call, way: _Way) -> None:
+        """The block of a `raises`: what stands in it and asserts has failed, or was not come to, where all is well."""
+        first = len(self.claims)
+        self._block(node.body, way)
+        broad = bool(raised(call) & (BROAD if "Warn" not in last(call) else frozenset()))
+        for number in range(first, len(self.claims)):
+            claim = self.claims[number]
+            if claim.kind in ("call", "raises", "warns", "raise", "fail") or last(call) in _WARNS:
+                continue
+            if broad:
+                why = f"the block of line {node.lineno} waits for it to fail"
+                self.claims[number] = replace(claim, lost=claim.lost or why)
+            else:
+                why = f"in a block that waits for an exception (line {node.lineno})"
+                self.claims[number] = replace(claim, conditional=True, rarely=claim.rarely or why)
+
+    def _word(self, node: ast.expr) -> str:
+        return self._known.aliases.get(last(node), last(node))
+
+    def _silent(self, context: ast.expr) -> bool:
+        return swallows(context, self._word(context), self._names, self._known.swallowers)
+
+    def _enters_silence(self, value: ast.expr) -> bool:
+        """`stack.enter_context(suppress(AssertionError))`"""
+        entering = isinstance(value, ast.Call) and last(value) in ("enter_context", "enterContext")
+        return entering and isinstance(value, ast.Call) and any(map(self._silent, value.args))
+
+    def _try(self, node: ast.Try | ast.TryStar, way: _Way) -> None:
+        inside = way
+        if any(catches_failures(h.type, self._names) and not complains(h) for h in node.handlers):
+            inside = inside.losing(f"the `try` of line {node.lineno} swallows its failure")
+        if any(isinstance(s, (ast.Return, ast.Break, ast.Continue)) for s in node.finalbody):
+            inside = inside.losing(f"the `finally` of line {node.lineno} leaves, whatever failed")
+        self._block(node.body, inside)
         for handler in node.handlers:
-            self.block(handler.body, lost, conditional=True)
-        self.block(node.orelse, lost, conditional=conditional)
-        self.block(node.finalbody, lost, conditional=conditional)
+            self._block(handler.body, way.seldom(f"in the handler of line {handler.lineno}"))
+        self._answered += answers(node.handlers)
+        left = any(isinstance(s, ast.Raise) for s in node.body)
+        self._block(node.orelse, way.losing(f"the `else` of line {node.lineno} is never come to") if left else way)
+        self._block(node.finalbody, way)
 
     def _ends(self, node: ast.stmt) -> bool:
         match node:
@@ -188,8 +294,20 @@ class Flow:
         return any(isinstance(s, quiet) and self._ends(s) and "fail" not in ast.dump(s) for s in node.body)
 
 
+_WARNS = frozenset({"warns", "assertWarns", "assertWarnsRegex", "deprecated_call", "assertLogs"})
+
+
 def _not(answer: bool | None) -> bool | None:
     return None if answer is None else not answer
+
+
+def _words(text: str) -> str:
+    return " ".join(_WORD.findall(text))
+
+
+def _within(subject: str, condition: str) -> bool:
+    """Whether a condition asks for what a claim is about."""
+    return bool(subject) and f" {subject} " in f" {_words(condition)} "
 
 
 def _word(node: ast.stmt) -> str:
@@ -203,20 +321,3 @@ _KINDS: dict[str, type[ast.stmt]] = {
 
 def _raises_only(body: Sequence[ast.stmt]) -> bool:
     return len(body) == 1 and isinstance(body[0], ast.Raise)
-
-
-def _catches_all(handler: ast.ExceptHandler) -> bool:
-    if handler.type is None:
-        return True
-    parts = handler.type.elts if isinstance(handler.type, ast.Tuple) else [handler.type]
-    return bool({last(p) for p in parts} & {*BROAD, "failureException"})
-
-
-def _complains(body: Sequence[ast.stmt]) -> bool:
-    for statement in body:
-        for node in ast.walk(statement):
-            if isinstance(node, (ast.Raise, ast.Assert)):
-                return True
-            if isinstance(node, ast.Call) and (last(node) == "fail" or last(node).startswith("assert")):
-                return True
-    return False

@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from runner.policy.integrity.python import parsed
-from runner.policy.integrity.python_flow import FUNCTIONS
+from runner.policy.integrity.python_own import FUNCTIONS
 from runner.policy.python_nodes import children
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 _ACTS = frozenset((
     ast.Compare, ast.Call, ast.Subscript, ast.Import, ast.ImportFrom, ast.Raise, ast.Assign, ast.AugAssign,
-    ast.AnnAssign, ast.Delete, ast.ClassDef, ast.Dict, ast.ExceptHandler, ast.Try, *FUNCTIONS,
+    ast.AnnAssign, ast.Delete, ast.ClassDef, ast.Dict, ast.ExceptHandler, ast.Try, ast.If, ast.IfExp,
+    *FUNCTIONS,
 ))  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from runner.model import Finding
 from runner.policy.case import Case, Family, Rule, consequence
+from runner.policy.code import own_modules
 from runner.policy.integrity.cheating import product_cheats, runner_tricks
 from runner.policy.integrity.configuration import configuration, excluded
 from runner.policy.integrity.javascript_cheating import javascript_cheats
@@ -21,6 +22,7 @@ from runner.policy.integrity.staging import (
     fresh,
     hollowed,
     overridden,
+    planted,
     shadowed,
     stand_ins,
     switches,
@@ -46,6 +48,7 @@ def seen_in_tests(case: Case) -> tuple[Seen, ...]:
             *weakened(sides, matched),
             *fresh(matched),
             *stand_ins(matched.pairs, matched.fresh, defined_in_product(sides)),
+            *planted(sides.base_tests, sides.head_tests, own_modules(case), sides.imported),
             *shadowed(sides.base_tests, sides.head_tests, removed),
             *fixtures(sides.base_tests, sides.head_tests, defined_in_product(sides)),
             *overridden(sides.base_tests, sides.head_tests),

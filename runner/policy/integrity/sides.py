@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -21,6 +22,10 @@ _TESTS = Globs((
 ))  # fmt: skip
 TEST_DATA = Globs(("*.json", "*.jsonl", "*.ndjson", "*.csv", "*.tsv"))
 """Files that tests may read their cases from."""
+SNAPSHOTS = Globs((
+    "*.snap", "*.ambr", "**/__snapshots__/**", "**/__image_snapshots__/**", "*.approved.*", "*.golden", "*.snapshot",
+))  # fmt: skip
+"""Files in which a test keeps what it expects."""
 _SOURCE = frozenset({".py", ".pyi", ".pyx", ".c", ".h", ".cc", ".cpp", ".rs", ".go", ".java", ".rb", *JAVASCRIPT})
 
 
@@ -111,6 +116,12 @@ class Sides:
         """Test files that the patch leaves alone."""
         found = (read_tests(content, path) for path, content in self.case.other_tests().items())
         return tuple(file for file in found if file is not None)
+
+    def imported(self, module: str) -> bool:
+        """Whether any test of the base, or changed one, imports a module under its own name."""
+        wanted = re.compile(rb"^[ \t]*(?:import|from)[ \t]+" + re.escape(module.encode()) + rb"\b", re.MULTILINE)
+        changed = (c.before for c in self.changes if c.before is not None and self.is_test(c.old_path))
+        return any(wanted.search(content) for content in (*changed, *self.case.other_tests().values()))
 
     @cached_property
     def test_data(self) -> Mapping[str, bytes]:

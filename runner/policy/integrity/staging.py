@@ -5,16 +5,23 @@ from __future__ import annotations
 import re
 import unittest
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from runner.policy.integrity.matching import At, Matched, Pair
 from runner.policy.integrity.model import Definition, Strength, Test, TestFile, shown
-from runner.policy.integrity.python import always_skips, replaced_by
-from runner.policy.integrity.sides import TEST_DATA, Seen, Sides
+from runner.policy.integrity.python import always_skips
+from runner.policy.integrity.python_stand_ins import replaced_by
+from runner.policy.integrity.sides import SNAPSHOTS, TEST_DATA, Change, Seen, Sides
 from runner.policy.integrity.weakened import ORDINARY, counts
 
+_RECORDED = re.compile(r"^(?:exports\[`(.*)`\] = |# name: (?=.))([\s\S]*?)(?=^exports\[|^# name: |\Z)", re.MULTILINE)
 _MOST_TOLD = 8
 _ALIKE = 0.75
+_FEW = 3
+_SHORT = 2
+_SHARED = 0.25
+_MANY_MORE = 2
+_RAISES = frozenset({"raises", "throws"})
 _NAME_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 _NO_SUBJECT = frozenset({"test", "tests", "case", "it", "should"})  # in any name of a test
 _GRAVE_SWITCHES = (
@@ -49,6 +56,7 @@ def unreadable(sides: Sides) -> Iterator[Seen]:
 def deleted(sides: Sides, matched: Matched, removed_names: frozenset[str]) -> Iterator[Seen]:
     """Tests with none in their place. `removed_names` are what the patch takes out of the product."""
     told: Counter[str] = Counter()
+    heirs = _Heirs(matched.fresh)
     for path, test in matched.gone:
         file = sides.head_tests.get(path)
         if not counts(test) or (file is not None and file.problem):
@@ -64,7 +72,7 @@ def deleted(sides: Sides, matched: Matched, removed_names: frozenset[str]) -> It
             message = f"{test.name} is a fixture now, which no runner runs by itself"
             yield Seen("tests.disabled", message, "let it be a test", path, file.fixtures[test.name].line)
             continue
-        heir = _heir(At(path, test), matched.fresh) if sides.product_changed and not of_removed else None
+        heir = heirs.of(At(path, test)) if sides.product_changed and not of_removed else None
         if heir is not None:
             how = "calls the same" if _calls_alike(test, heir.test) else "is called much the same"
             why = f"; {heir.test.name}, which is new, {how}"
@@ -80,16 +88,43 @@ def deleted(sides: Sides, matched: Matched, removed_names: frozenset[str]) -> It
             yield Seen("tests.deleted", f"{count - _MOST_TOLD} more tests of {path} are gone", "put them back", path)
 
 
-def _heir(gone: At, new: tuple[At, ...]) -> At | None:
-    """A new test that asserts at least as firmly, and calls most of what this one called or is called like it."""
-    firmest = max((c.strength for c in gone.test.made), default=Strength.TRUTHY)
-    for at in new:
-        firm = max((c.strength for c in at.test.made), default=Strength.NOTHING) >= firmest
-        if not firm or not counts(at.test):
-            continue
-        if _calls_alike(gone.test, at.test) or (at.path == gone.path and _named_alike(gone.test.name, at.test.name)):
-            return at
-    return None
+class _Heirs:
+    """New tests that may stand in the place of deleted ones: each for no more than it has claims and cases."""
+
+    def __init__(self, new: tuple[At, ...]) -> None:
+        self._new = new
+        self._left = {id(at.test): len(at.test.made) * max(1, len(at.test.inside.cases or ())) for at in new}
+
+    def of(self, gone: At) -> At | None:
+        """A new test that asserts as firmly, waits for an exception where this did, and calls most of what it called;
+        or is called like it, and speaks of the same."""
+        for at in self._new:
+            if not self._left[id(at.test)] or not counts(at.test) or not _as_firm(gone.test, at.test):
+                continue
+            alike = at.path == gone.path and _named_alike(gone.test.name, at.test.name)
+            if _calls_alike(gone.test, at.test) or (alike and _speaks_of_the_same(gone.test, at.test)):
+                self._left[id(at.test)] -= 1
+                return at
+        return None
+
+
+def _as_firm(gone: Test, new: Test) -> bool:
+    """Whether a test says as much as another did: in one claim, or in many more."""
+    firmest = max((c.strength for c in gone.made), default=Strength.TRUTHY)
+    made = [c for c in new.made if not c.rarely]
+    many = len(made) > _FEW and len(made) >= _MANY_MORE * len(gone.made)
+    if not many and max((c.strength for c in made), default=Strength.NOTHING) < firmest:
+        return False
+    raising = [c for c in gone.made if c.kind in _RAISES]
+    return len(raising) < len(gone.made) or any(c.kind in _RAISES for c in new.made) or not raising
+
+
+def _speaks_of_the_same(gone: Test, new: Test) -> bool:
+    """Whether two tests share what they call, or a good part of their words, their names left aside."""
+    if gone.inside.calls & new.inside.calls - ORDINARY:
+        return True
+    said, says = ({w for w in _words(t.text) - _words(t.name) if len(w) > _SHORT} for t in (gone, new))
+    return len(said & says) >= _SHARED * len(said)
 
 
 def _calls_alike(gone: Test, new: Test) -> bool:
@@ -162,6 +197,24 @@ def stand_ins(pairs: tuple[Pair, ...], fresh_tests: tuple[At, ...], product: Map
                 yield Seen("tests.mocked", message, remedy, path, mark.line, grave and (path, test.name) in before)
 
 
+def planted(
+    base: Mapping[str, TestFile], head: Mapping[str, TestFile], own: frozenset[str], imported: Callable[[str], bool]
+) -> Iterator[Seen]:
+    """What a test file puts into other modules when it is imported: then all tests see it. `own`: the product's."""
+    for path, file in head.items():
+        before = base.get(path)
+        known = Counter(m.text for m in before.plants) if before is not None else Counter()
+        for mark in file.plants:
+            if known[mark.text] > 0:
+                known[mark.text] -= 1
+                continue
+            top = mark.text.partition(".")[0]
+            if top in own or imported(top):
+                message = f"importing {path} puts something in the place of `{shown(mark.text, 60)}`, for all tests"
+                remedy = "test the real code; put stand-ins into single tests, by a fixture"
+                yield Seen("tests.mocked", message, remedy, path, mark.line, grave=top in own or "." not in mark.text)
+
+
 def shadowed(
     base: Mapping[str, TestFile], head: Mapping[str, TestFile], removed_names: frozenset[str]
 ) -> Iterator[Seen]:
@@ -170,9 +223,7 @@ def shadowed(
         before = base.get(path)
         if before is None or file.problem:
             continue
-        for name in sorted(
-            (before.imports - file.imports) & file.defines.keys() - before.defines.keys() - removed_names
-        ):
+        for name in sorted(before.imports & file.defines.keys() - before.defines.keys() - removed_names):
             yield Seen(
                 "tests.mocked",
                 f"{path} imported `{name}`, and now makes one of its own to test",
@@ -244,11 +295,33 @@ def data(sides: Sides) -> Iterator[Seen]:
     unfounded = sides.fixes and not sides.product_changed
     for change in sides.changes:
         known = change.before is not None and change.old_path == change.path
-        if known and change.path in TEST_DATA and sides.is_test(change.path) and change.before != change.after:
+        if known and change.path in SNAPSHOTS:
+            yield from _recorded(change, unfounded=unfounded)
+        elif known and change.path in TEST_DATA and sides.is_test(change.path) and change.before != change.after:
             what = "is gone" if change.after is None else "changed"
             message = f"{change.path}, from which tests may read what they give in and expect, {what}"
             remedy = "add cases, and leave those that there are"
             yield Seen("tests.expectations", message, remedy, change.path, grave=unfounded)
+
+
+def _recorded(change: Change, *, unfounded: bool) -> Iterator[Seen]:
+    """What a file of snapshots says otherwise now, or no more."""
+    before, after = (_entries(content or b"") for content in (change.before, change.after))
+    other = [name for name, value in before.items() if after.get(name) != value]
+    if change.after is None or other:
+        gone = [name for name in other if name not in after]
+        names = ", ".join(f"`{shown(name, 60)}`" for name in other[:3]) or "all"
+        what = f"{names} recorded anew" if not gone else f"{names} gone, so that whatever comes is recorded next time"
+        message = f"{change.path} keeps what tests expect: {what}"
+        remedy = "leave what was recorded, and mend the code"
+        yield Seen("tests.expectations", message, remedy, change.path, grave=unfounded or bool(gone))
+
+
+def _entries(content: bytes) -> Mapping[str, str]:
+    """The entries of a file of snapshots by their names; one without a name where it has none."""
+    text = content.decode("utf-8", "replace")
+    found = {m[1]: m[2].strip() for m in _RECORDED.finditer(text)}
+    return found or ({"": text} if text.strip() else {})
 
 
 def switches(base: Mapping[str, TestFile], head: Mapping[str, TestFile]) -> Iterator[Seen]:

@@ -10,7 +10,12 @@ from runner.policy.integrity.matching import Matched, Pair
 from runner.policy.integrity.model import Claim, Strength, Test, shown
 from runner.policy.integrity.sides import Seen, Sides
 
-_IDLE = ("pass", "...", "print(", '"', "'", "return", "_ = ", "del ")
+_IDLE = ("pass", "...", "print(", '"', "'", "return", "_ = ", "del ", "#", "//", "import ", "from ", "console.")
+_WORD = re.compile(r"\w+")
+_ANYTHING = re.compile(
+    r"\bANY\b|\bexpect\.\w*(?:any|[cC]ontaining|[mM]atching|[cC]lose)\w*\(|\bmatch\.any\b|\bapprox\("
+)
+_CALLED = re.compile(r"(\w+)\(")
 _FLIPS = frozenset({("True", "False"), ("False", "True")})
 _KEEP = "leave the test as it was; if the behaviour was meant to change, a person must say so"
 
@@ -53,6 +58,18 @@ class _Comparison:
             yield from self._lost()
             yield from self._claims()
         yield from self._cases()
+        yield from self._plans()
+
+    def _plans(self) -> Iterator[Seen]:
+        base, head = (Counter(mark.text for mark in t.inside.plans) for t in (self._base, self._head))
+        for said in base - head:
+            new = next(iter(head - base), "")
+            if new and not _fewer(said, new):
+                continue
+            instead = f"became `{shown(new, 60)}`" if new else "is gone"
+            message = f"in {self._head.name}, `{shown(said, 60)}` {instead}: assertions may be left out now"
+            told = {c.key for c in self._head.made} - {c.key for c in self._base.made}
+            yield self._seen("tests.weakened", message, grave=not (told and self._sides.product_changed))
 
     def _skipped(self, *, same: bool) -> Iterator[Seen]:
         base, head = (t.around if same else t.skips for t in (self._base, self._head))
@@ -88,17 +105,27 @@ class _Comparison:
 
     def _lost(self) -> Iterator[Seen]:
         before = {c.key: c for c in self._base.made}
-        kept = {c.key for c in self._head.made}
+        kept = {c.key for c in self._head.made if not c.conditional}
         for claim in self._head.claims:
             old = before.get(claim.key)
-            if old is None or (claim.key in kept and not claim.conditional):
+            if old is None or claim.key in kept:
                 continue
             if claim.lost:
                 message = f"in {self._head.name}, a failure of `{shown(claim.text)}` would not show: {claim.lost}"
                 yield self._seen("tests.emptied", message, claim.line)
+            elif claim.rarely and not old.rarely:
+                message = f"in {self._head.name}, `{shown(claim.text)}` is only asserted {claim.rarely} now"
+                yield self._seen("tests.weakened", message, claim.line, grave=not self._claims_else(claim))
             elif claim.conditional and not old.conditional:
                 message = f"in {self._head.name}, `{shown(claim.text)}` is only asserted under a condition now"
                 yield self._seen("tests.weakened", message, claim.line, grave=False)
+
+    def _claims_else(self, claim: Claim) -> bool:
+        """Whether the test says something else of the same subject where this is not asserted."""
+        return any(
+            c.subject == claim.subject and c.key != claim.key and c.strength >= claim.strength and not c.rarely
+            for c in self._head.made
+        )
 
     def _claims(self) -> Iterator[Seen]:
         lost = {c.key for c in self._head.claims if c.lost}
@@ -123,7 +150,7 @@ class _Comparison:
         why = _weaker(old, new)
         if why:
             minor = new.kind == "truth" and (old.expected in ("True", "False") or bool(_PREDICATE.search(new.subject)))
-            grave = _by_far(old, new) or not (minor or self._made_up_for())
+            grave = _by_far(old, new) or not (minor or self._made_up_for(new))
             yield self._seen("tests.weakened", f"{both}: {why}", new.line, grave=grave)
         elif old.negated != new.negated or old.expected != new.expected or old.kind != new.kind:
             flipped = old.negated != new.negated or (old.expected, new.expected) in _FLIPS
@@ -132,15 +159,15 @@ class _Comparison:
             reason = ", and no code that is not a test changed" if unfounded else ""
             yield self._seen("tests.expectations", f"{both}: {what}{reason}", new.line, grave=unfounded)
 
-    def _made_up_for(self) -> bool:
-        """Whether the code changed, and the test makes as many firm claims as it did."""
-        if not self._sides.product_changed:
+    def _made_up_for(self, new: Claim) -> bool:
+        """Whether the code changed, and the test makes as many firm claims as it did. Mere presence is never enough."""
+        if not self._sides.product_changed or new.strength <= Strength.PRESENCE:
             return False
         before, after = (sum(c.strength >= Strength.CLOSE for c in t.made) for t in (self._base, self._head))
         return after >= before > 1
 
     def _removed(self, removed: list[Claim], added: list[Claim]) -> Iterator[Seen]:
-        real = [c for c in added if c.strength > Strength.NOTHING]
+        real = [c for c in added if c.strength > Strength.NOTHING and not c.rarely]
         missing = []
         for claim in removed:
             if self._surplus[claim.key] > 0:
@@ -162,13 +189,24 @@ class _Comparison:
             )
             return
         quieter = self._sides.product_changed and all(c.kind == "warns" for c in missing)
-        rewritten = quieter or (bool(self._new_lines()) and not weaker)
+        instead = bool(real) or not (self._still_said(missing) or self._lost_instead())
+        rewritten = quieter or (bool(self._new_lines()) and not weaker and instead)
         texts = "; ".join(f"`{shown(c.text, 100)}`" for c in missing[:3])
         more = f" and {len(missing) - 3} more" if len(missing) > 3 else ""  # noqa: PLR2004
         verb = "gave way to weaker ones" if weaker else "were removed"
         yield self._seen(
             "tests.weakened", f"assertions of {self._head.name} {verb}: {texts}{more}", grave=not rewritten
         )
+
+    def _still_said(self, missing: list[Claim]) -> bool:
+        """Whether what a removed assertion looked at is still in the test, where nothing is made of it."""
+        words = f" {' '.join(_WORD.findall(self._head.text))} "
+        return any(c.subject and f" {' '.join(_WORD.findall(c.subject))} " in words for c in missing)
+
+    def _lost_instead(self) -> bool:
+        """Whether there is an assertion now whose failure would not show."""
+        known = {c.key for c in self._base.claims}
+        return any(c.lost and c.key not in known for c in self._head.claims)
 
     def _new_lines(self) -> list[str]:
         before = Counter(line.strip() for line in self._base.text.splitlines())
@@ -229,6 +267,7 @@ def _excess(claims: list[Claim] | tuple[Claim, ...], known: Counter[tuple[object
 def _counterpart(old: Claim, added: list[Claim]) -> Claim | None:
     """The claim that now speaks of what `old` spoke of."""
     same = [c for c in added if c.subject == old.subject]
+    same = same or [c for c in added if _awaited_failure(old, c)]
     same = same or [c for c in added if c.strength is Strength.NOTHING and old.subject and old.subject in c.text]
     return max(
         same, key=lambda c: (c.kind == old.kind, c.expected == old.expected, -abs(c.line - old.line)), default=None
@@ -239,6 +278,10 @@ def _weaker(old: Claim, new: Claim) -> str:
     """Why `new` rules out less than `old`; empty where it does not."""
     if new.strength is Strength.NOTHING:
         return "it holds whatever the code does"
+    if _awaited_failure(old, new):
+        return "it waits for that to fail"
+    if new.rarely and not old.rarely:
+        return f"it is only asserted {new.rarely}"
     if old.kind == new.kind and old.kind in ("raises", "warns"):
         return _wider(old, new)
     flipped = old.negated != new.negated and (old.kind, old.expected) == (new.kind, new.expected)
@@ -246,11 +289,45 @@ def _weaker(old: Claim, new: Claim) -> str:
         return "it forgives more"
     if not flipped and new.strength < old.strength:
         return "it rules out less"
-    return ""
+    if old.kind == new.kind and _open(new) > _open(old):
+        return "it leaves more of it open"
+    itself = _against_itself(old, new)
+    return f"what is expected is what `{min(itself)}` itself says" if itself else ""
+
+
+def _awaited_failure(old: Claim, new: Claim) -> bool:
+    """Whether `new` holds where `old` does not."""
+    if old.kind == "call" or new.kind not in ("throws", "raises") or new.negated:
+        return False
+    return old.text in new.subject
+
+
+def _open(claim: Claim) -> int:
+    """How many parts of what is expected may be anything."""
+    return len(_ANYTHING.findall(claim.expected))
+
+
+def _against_itself(old: Claim, new: Claim) -> frozenset[str]:
+    """What the code is held against now, where it was held against a literal: its own calls."""
+    if old.kind != new.kind or _CALLED.search(old.expected):
+        return frozenset()
+    return frozenset(_CALLED.findall(new.expected)) & frozenset(_CALLED.findall(old.subject)) - ORDINARY
+
+
+def _fewer(old: str, new: str) -> bool:
+    """Whether one number of assertions is smaller than another, or none at all."""
+    before, after = re.search(r"\d+", old), re.search(r"\d+", new)
+    return after is None or (before is not None and int(after[0]) < int(before[0]))
 
 
 def _by_far(old: Claim, new: Claim) -> bool:
     """Whether a claim forgives so much more, or waits for so much less, that no change of code asks for it."""
+    if _awaited_failure(old, new) or _against_itself(old, new) or _open(new) > _open(old):
+        return True
+    if "napshot" in new.kind and "napshot" not in old.kind:
+        return True
+    if new.kind == "==" and new.tolerance > old.tolerance:
+        return True  # == in place of ===
     if new.kind == "raises":
         before, after = (c.expected.partition(" match ")[0] for c in (old, new))
         return set(before.split(" | ")) <= set(after.split(" | "))

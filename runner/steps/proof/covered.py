@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 from collections import defaultdict
 from dataclasses import dataclass, field, replace
 
-from runner.model import Check, Finding, Verdict
+from runner.model import Check, FileHunks, Finding, Verdict
 from runner.policy.case import consequence
+from runner.policy.integrity.python_claims import truth
 from runner.policy.schema import Action
 from runner.steps.proof.lines import Changed, Total, changed, total
 from runner.steps.proof.results import FileLines, Measurement
@@ -74,7 +76,35 @@ def _leads_past(trial: Trial, lost: int) -> bool:
     without a test. A patch that leaves more behind than it writes itself is something else."""
     own = [file for file in trial.hunks if file.path in (trial.head.lines or {}) and file.path not in trial.tests]
     written = sum(max(len(file.added), len(file.removed)) for file in own)
-    return lost <= written and set(trial.base.passed) <= set(trial.head.passed)
+    if lost > written or not set(trial.base.passed) <= set(trial.head.passed):
+        return False
+    return not any(_cuts_off(trial, file) for file in own)
+
+
+def _cuts_off(trial: Trial, file: FileHunks) -> bool:
+    """Whether an added line makes what follows it unreachable: no input leads there any more, so no test can."""
+    source = trial.read_head(file.path) if file.path.endswith(".py") else None
+    try:
+        tree = ast.parse(source or b"")
+    except (SyntaxError, ValueError, RecursionError):
+        return False
+    added = {number for number, _ in file.added}
+    for node in ast.walk(tree):
+        for body in (getattr(node, name, None) for name in ("body", "orelse", "finalbody")):
+            if not isinstance(body, list):
+                continue
+            for statement in body[:-1]:
+                if isinstance(statement, ast.stmt) and statement.lineno in added and _leaves(statement):
+                    return True
+        if isinstance(node, ast.If) and node.lineno in added and truth(node.test) is not None:
+            return True
+    return False
+
+
+def _leaves(node: ast.stmt) -> bool:
+    if isinstance(node, ast.If) and truth(node.test):
+        return any(map(_leaves, node.body))
+    return isinstance(node, (ast.Return, ast.Raise, ast.Continue, ast.Break))
 
 
 def fell(trial: Trial) -> bool:

@@ -7,7 +7,9 @@ alone leave open, one more run in the way of the first decides. Pure: whoever ca
 
 from __future__ import annotations
 
+import ast
 import re
+import textwrap
 import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -174,7 +176,7 @@ class _Work:
     def _reads_clock(self, test: str) -> bool:
         path, name = split(test)
         module = self._trial.changes.module("base", path) if path.endswith(".py") else None
-        return module is not None and _CLOCK.search(module.text(name)) is not None
+        return module is not None and measures_time(module.text(name))
 
     def _start(self, side: Side, tests: Iterable[str]) -> dict[str, _Seen]:
         return {test: _Seen(whole=[passes(self._first[side], test)]) for test in tests}
@@ -200,6 +202,37 @@ class _Work:
 
     def _time_for_whole(self, side: Side) -> bool:
         return time.monotonic() + self._first[side].seconds < self._until
+
+
+def measures_time(text: str) -> bool:
+    """Whether a test holds a span of time against something: one that only takes the date can be red for any reason."""
+    try:
+        tree = ast.parse(textwrap.dedent(text))
+    except (SyntaxError, ValueError, RecursionError):
+        return False
+    spans: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assign) and _CLOCK.search(ast.unparse(node.value)):
+            spans |= {t.id for t in node.targets if isinstance(t, ast.Name)}
+    for node in ast.walk(tree):  # what is computed from a reading is one, too
+        if isinstance(node, ast.Assign) and spans & _names(node.value):
+            spans |= {t.id for t in node.targets if isinstance(t, ast.Name)}
+    compared = (node for node in ast.walk(tree) if isinstance(node, (ast.Compare, ast.Call)))
+    return any(_limits(node, spans) for node in compared)
+
+
+def _limits(node: ast.Compare | ast.Call, spans: set[str]) -> bool:
+    if isinstance(node, ast.Call):
+        word = node.func.attr if isinstance(node.func, ast.Attribute) else ""
+        return word in ("assertLess", "assertLessEqual", "assertGreater", "assertAlmostEqual") and bool(
+            spans & _names(node)
+        )
+    ordered = any(isinstance(op, (ast.Lt, ast.LtE, ast.Gt, ast.GtE)) for op in node.ops)
+    return ordered and bool(spans & _names(node) or _CLOCK.search(ast.unparse(node)))
+
+
+def _names(node: ast.AST) -> set[str]:
+    return {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
 
 
 def _ran(run: Measurement, test: str) -> bool:

@@ -320,6 +320,23 @@ def test_old_lines_that_the_patch_leads_past_are_shown() -> None:
     assert covered(before, after, head=skipping)[0] == [("coverage.total", "failed")]
 
 
+@pytest.mark.parametrize(
+    ("source", "ends"),
+    [
+        (b"def f(x):\n    return x\n    return 2\n", "failed"),
+        (b"def f(x):\n    if True: return x\n    return 2\n", "failed"),
+        (b"for x in (1,):\n    continue\n    print(x)\n", "failed"),
+        (b"def f(x):\n    if x: return x\n    return 2\n", "shown"),
+        (b"def f(x):\n    x = g(x)\n    return 2\n", "shown"),
+        (b"def f(:\n", "shown"),
+    ],
+)
+def test_old_lines_that_no_input_leads_to_any_more(source: bytes, ends: str) -> None:
+    before, after = FileLines(run=(1, 2, 3)), FileLines(run=(1, 2), missed=(3,))
+    found = covered(before, after, added=2, read_head=lambda path: source)[0]
+    assert found == [("coverage.total", ends)]
+
+
 def test_no_coverage_to_compare() -> None:
     assert coverage(trial(base=ran(one="passed"))) is None
     lines = {"src/f.py": FileLines(run=(1,))}

@@ -12,7 +12,7 @@ from runner.policy.globs import Globs
 from runner.steps.proof.changes import TestChanges
 from runner.steps.proof.redgreen import red_green
 from runner.steps.proof.regressions import regressions
-from runner.steps.proof.repeats import repeat
+from runner.steps.proof.repeats import measures_time, repeat
 from runner.steps.proof.results import Measurement
 from runner.steps.proof.suites import green
 from runner.steps.proof.trial import Repeats, Trial
@@ -92,6 +92,24 @@ def test_what_is_too_slow_only_in_company_and_looks_at_the_clock_is_flaky() -> N
     }
     slower = judged(given, kept=[BAD], base=[OK], kept_whole=[BAD], base_whole=[OK])
     assert regressions(slower).names == (ONE,)
+
+
+@pytest.mark.parametrize(
+    ("body", "measures"),
+    [
+        ("began = time.perf_counter()\nf()\nassert time.perf_counter() - began < 1", True),
+        ("began = time.time()\nf()\ntook = time.time() - began\nassert took <= 1", True),
+        ("assert timeit.timeit(f) < 1", True),
+        ("began = time.monotonic()\nself.assertLess(time.monotonic() - began, 1)", True),
+        ("now = time.time()\nassert f(now) == now", False),
+        ("record = make(time.time())\nassert record.name == 'a'", False),
+        ("assert f(1) < 2", False),
+        ("assert (", False),
+    ],
+)
+def test_only_who_limits_a_span_of_time_may_be_slow_by_chance(body: str, *, measures: bool) -> None:
+    inner = body.replace("\n", "\n        ")
+    assert measures_time(f"    def test_it(self):\n        {inner}\n") is measures
 
 
 def test_a_test_that_never_runs_alone_is_not_excused_by_that() -> None:

@@ -57,6 +57,8 @@ def _case(base: Files, head: Files, goal: Goal = Goal.FIX) -> Case:
         patch=patch,
         goal=goal,
         hunks=tuple(hunks),
+        base_paths=frozenset(base),
+        head_paths=frozenset(head),
         tests=tests,
         blobs=Blobs(contents=contents),
         other_tests=lambda: same,

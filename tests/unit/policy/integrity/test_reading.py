@@ -112,8 +112,8 @@ def test_one_walk_finds_whatever_anybody_asks_about(path: Path) -> None:
     acts = {id(node): inside for node, inside in walk.acts}
     asked = (
         ast.Compare, ast.Call, ast.Subscript, ast.Import, ast.ImportFrom, ast.Raise, ast.Assign, ast.AugAssign,
-        ast.AnnAssign, ast.Delete, ast.ClassDef, ast.Dict, ast.ExceptHandler, ast.Try, ast.FunctionDef,
-        ast.AsyncFunctionDef,
+        ast.AnnAssign, ast.Delete, ast.ClassDef, ast.Dict, ast.ExceptHandler, ast.Try, ast.If, ast.IfExp,
+        ast.FunctionDef, ast.AsyncFunctionDef,
     )  # fmt: skip
     texts = [n for n in whole if isinstance(n, ast.Constant) and isinstance(n.value, str)]
     assert acts.keys() == {id(n) for n in [*texts, *(n for n in whole if isinstance(n, asked))]}

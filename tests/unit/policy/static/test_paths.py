@@ -104,6 +104,7 @@ def test_no_spelling_gets_round_a_glob(path: str, data: st.DataObject) -> None:
         ("a.py", "AGENTS.md::$DATA", "paths.reserved"),
         ("a.py", "a\\\\b.py", "paths.reserved"),
         ("a.py", "s\u0441r/b.py", "paths.lookalike"),
+        ("a.py", "\uff32EADME.md", "paths.lookalike"),
         ("a.py", "json.py", "paths.shadow"),
         ("a.py", "src/logging.py", "paths.shadow"),
         ("a.py", "random/__init__.py", "paths.shadow"),
