@@ -48,6 +48,12 @@ def at_work(run: str) -> bool:
     return _at_work[run] > 0
 
 
+def runs_at_work() -> list[str]:
+    """The runs that a workflow is going on for in this process now."""
+    with _counting:
+        return [run for run, workflows in _at_work.items() if workflows > 0]
+
+
 @contextmanager
 def _going_on(run: str) -> Iterator[None]:
     with _counting:

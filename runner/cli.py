@@ -282,7 +282,8 @@ def _follow(app: App, run: Run, *, quiet: bool) -> Run:
         hush()
         err.print("[dim]stopping, and clearing up[/]")
         app.engine.cancel(run.id)
-        err.print(f"interrupted; run {run.id} is stopped, nothing of it is left running")
+        left = "nothing of it is left running" if app.engine.running else "the service that does it ends its work soon"
+        err.print(f"interrupted; run {run.id} is stopped, {left}")
         leave(INTERRUPTED)
 
 

@@ -99,6 +99,7 @@ class Engine:
         """
         if self._lock is None:
             return
+        self._shut_stopped()
         wanted = {a.id: a for a in self._house.store.assignments()}
         if not wanted:
             return
@@ -218,6 +219,15 @@ class Engine:
             if told.get(run.id) is not run.status:
                 tell(run, run.reason or self._house.store.now(run.id))
                 told[run.id] = run.status
+
+    def _shut_stopped(self) -> None:
+        """Give a run no more containers that a person stopped in another process: work of ours for it goes on here."""
+        for run_id in checkpoint.runs_at_work():
+            if self._house.store.run(run_id).status is RunStatus.STOPPED:
+                try:
+                    self._house.sandboxes.shut(run_id)
+                except SandboxError as e:
+                    log.warning("containers of run %s may be left: %s", run_id, e.message)
 
     def _clear(self, run_id: str) -> None:
         try:

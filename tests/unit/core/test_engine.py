@@ -1,13 +1,16 @@
 """What `automend serve` tells of runs, and when. The engine's work itself is tested with real runs, elsewhere."""
 
+from collections import Counter
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from runner import checkpoint
 from runner.engine import Engine
 from runner.model import Goal, Job, Run, RunStatus
 from runner.store import Store, open_store
+from sandbox.api import SandboxError
 
 
 @pytest.fixture
@@ -54,3 +57,19 @@ def test_runs_that_were_over_before_it_began_are_old_news(engine, store):
 
     engine.serve(poll_seconds=60, tell=tell)
     assert heard == [working]
+
+
+def test_a_run_that_was_stopped_elsewhere_gets_no_more_containers_here(engine, store, monkeypatch):
+    stopped, going_on = a_run(store, RunStatus.STOPPED), a_run(store, RunStatus.WORKING)
+    shut: list[str] = []
+
+    def shut_out(run: str) -> None:
+        shut.append(run)
+        raise SandboxError("something may be left")
+
+    engine._house.sandboxes = SimpleNamespace(shut=shut_out)
+    monkeypatch.setattr(engine, "_lock", object())
+    monkeypatch.setattr(engine._house.store, "assignments", list)
+    monkeypatch.setattr(checkpoint, "_at_work", Counter({stopped: 1, going_on: 1, "over": 0}))
+    engine.submit()
+    assert shut == [stopped]
