@@ -348,8 +348,11 @@ def test_what_the_traceback_began_with_is_run_on_both_trees(gate: Gate) -> None:
 
 
 def test_what_no_test_notices_and_no_test_needs_is_noted(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(depth, "_LEAST_SECONDS", 30.0)  # here it is to be done, however busy the machine
-    gate.policy = load_policy("default")
+    # Here it is to be done, however busy the machine.
+    monkeypatch.setattr(depth, "_LEAST_SECONDS", 300.0)
+    policy = load_policy("default")
+    patient = {name: getattr(policy, name).model_copy(update={"seconds": 300.0}) for name in ("mutants", "necessity")}
+    gate.policy = policy.model_copy(update=patient)
     more = FIXED.replace("best = values[0]", "best = values[0:1][0]")
     report = gate(BASE, {"stats.py": more, "tests/test_stats.py": NEW_TEST})
     assert report.verdict is Verdict.PASSED, no(report)
