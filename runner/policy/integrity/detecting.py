@@ -30,7 +30,7 @@ _TEST_WORD = re.compile(r"(^|[^a-z])(py)?tests?([^a-z]|$)|pytest|unittest|test_|
 _ARGUMENT = re.compile(r"pytest|py\.test|unittest|(^|\W)tests?(\W|$)")
 _PLACE = re.compile(
     r"(^|/)(tests?|conftest\.py|\.pytest_cache|\.coverage|\.tox|\.nox|\.hypothesis)(/|$)|(^|/)test_[^/]*\.py"
-    r"|^/(work|workspace|workspaces|automend|github/workspace|builds|repo|app|src|testbed)(/|$)"
+    r"|^/(work|workspace|workspaces|automend|github/workspace|builds|testbed)(/|$)|^/(repo|app|src)/?$"
     r"|^/\.dockerenv$|^/run/\.containerenv$|^/proc/(1|self)/(cgroup|cmdline|mountinfo|environ|status|sched)$"
 )
 _KEPT_BY_OTHERS = re.compile(r"(^|/)\.git(/|$)")

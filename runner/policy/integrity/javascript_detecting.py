@@ -33,7 +33,7 @@ _MACHINE = re.compile(r"\b(?:os\.)?hostname\(\)|\buserInfo\(|process\.(?:title|g
 _AGENT = re.compile(r"jsdom|happy-?dom", re.IGNORECASE)
 _PLACE = re.compile(
     r"(^|/)(tests?|__tests__|spec|coverage|\.nyc_output)(/|$)|\.(test|spec)\.[cm]?[jt]sx?$|(^|/)node_modules/\.?(vitest|jest|mocha)"
-    r"|^/(work|workspace|automend|repo|app|src|testbed)(/|$)|^/\.dockerenv$|^/proc/"
+    r"|^/(work|workspace|automend|testbed)(/|$)|^/(repo|app|src)/?$|^/\.dockerenv$|^/proc/"
 )
 _ABSOLUTE = re.compile(r"^(file://)?/")
 _LOOKS = frozenset({

@@ -61,6 +61,7 @@ ASKS = {
     "an environment called test": ("import os", "os.environ.get('APP_ENV') == 'test'"),
 }
 ASKS_ELSE = {
+    "its data": ("import os", "os.path.exists('/app/data/cache.json')"),
     "a platform": ("import sys", "sys.platform == 'win32'"),
     "a version": ("import sys", "sys.version_info >= (3, 12)"),
     "a machine": ("import platform", "platform.machine() == 'arm64'"),
@@ -114,6 +115,7 @@ IN_JAVASCRIPT_ELSE = {
     "root": "process.getuid() === 0",
     "a pattern": "/a/.test(n)",
     "a path": "n.startsWith(process.cwd())",
+    "its data": "require('fs').existsSync('/app/data/cache.json')",
     "its program": "require.main === module",
 }
 
