@@ -29,6 +29,14 @@ _ADDRESSED = re.compile(
     r"|delete|skip the (?:tests?|review)|do not (?:report|mention|tell|flag|review)|run `|execute)",
     re.IGNORECASE,
 )
+# One of these is in whatever the two find: most files have none, and are not looked at line by line.
+_VERBS = (
+    "ignore", "disregard", "forget", "override", "bypass", "you are now", "system prompt", "<system", "</system",
+    "reply", "respond", "answer", "approve", "merge", "push", "curl", "wget", "exfiltrate", "leak", "upload", "reveal",
+    "print the", "delete", "skip the", "do not", "run `", "execute",
+)  # fmt: skip
+_OTHER_I = str.maketrans("\u0130\u0131", "ii")
+"""Letters that `re.IGNORECASE` takes for an i, and `casefold` does not."""
 _SILENT_PYTHON = re.compile(
     r"#\s*(?:type:\s*ignore|noqa\b|pylint:\s*(?:disable|skip-file)|mypy:\s*ignore-errors|ruff:\s*noqa|flake8:\s*noqa"
     r"|pyright:\s*(?:ignore|basic)|nosec\b|nosemgrep\b|bandit:\s*skip)",
@@ -44,6 +52,8 @@ _MOST_PER_FILE = 3
 
 def _instructions(policy: Policy, case: Case) -> Iterator[Finding]:
     for path, hunk in case.lines.items():
+        if not _may_order(b"\n".join(text for _, text in hunk.added)):
+            continue
         shown = 0
         for number, raw in hunk.added:
             line = raw.decode("utf-8", "replace")
@@ -59,6 +69,11 @@ def _instructions(policy: Policy, case: Case) -> Iterator[Finding]:
                 line=number,
                 remedy="leave it out; who reads this repository takes no orders from it",
             )
+
+
+def _may_order(content: bytes) -> bool:
+    said = content.decode("utf-8", "replace").translate(_OTHER_I).casefold()
+    return any(verb in said for verb in _VERBS)
 
 
 def _silenced(policy: Policy, case: Case) -> Iterator[Finding]:

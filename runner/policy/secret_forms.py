@@ -46,6 +46,17 @@ _REVERSES = re.compile(r"\[::-1\]|\.reverse\(|reversed\(")
 _PRINTABLE = re.compile(rb"[\x20-\x7e\r\n]*")
 
 
+def may_be_apart(content: bytes) -> bool:
+    """Whether any text of a content is a sum of literals, so that `taken_apart` may find something in it."""
+    return b".join(" in content or _JOINT.search(content.decode("utf-8", "replace")) is not None
+
+
+def may_be_token(content: bytes) -> bool:
+    """Whether a known token may begin somewhere in a content, however it is split, so that `joined` may find one."""
+    bare = content.translate(None, _GLUE)
+    return any(prefix[:_TELLING] in bare for prefix in _PREFIXES)
+
+
 def runs(lines: Lines) -> Iterator[Lines]:
     """Added lines that follow each other, in pieces of which each is read as one text."""
     first, size = 0, 0

@@ -38,7 +38,7 @@ from runner.model import Finding
 from runner.policy.case import Case, Family, Rule, consequence
 from runner.policy.languages import EXAMPLES, LOCKS, PROSE
 from runner.policy.schema import Policy
-from runner.policy.secret_forms import decoded, joined, runs, taken_apart
+from runner.policy.secret_forms import decoded, joined, may_be_apart, may_be_token, runs, taken_apart
 
 _LONGEST = 4000
 """Bytes of a line that are looked at in one piece."""
@@ -157,12 +157,14 @@ def _taken_apart(case: Case) -> Iterator[tuple[str, int, str, str, str]]:
     for path, hunk in case.lines.items():
         if path in LOCKS or path in PROSE:
             continue
-        for run in runs(hunk.added):
-            for number, text in taken_apart(run):
+        content = b"\n".join(text for _, text in hunk.added)
+        apart, token = may_be_apart(content), may_be_token(content)
+        for run in runs(hunk.added) if apart or token else ():
+            for number, text in taken_apart(run) if apart else ():
                 for rule, kind, value in _in(text, path):
                     if rule != "unsure":
                         yield path, number, rule, f"{kind}, taken apart", value
-            for number, text in joined(run):
+            for number, text in joined(run) if token else ():
                 for rule, kind, value in _sure(text):
                     yield path, number, rule, f"{kind}, taken apart", value
 

@@ -12,13 +12,14 @@ from itertools import count, pairwise
 from runner.policy.integrity.python_own import FUNCTIONS
 from runner.policy.integrity.sides import touched
 from runner.policy.integrity.values import NoValueError, Value, also, number, of_python
-from runner.policy.python_nodes import children, nodes
+from runner.policy.python_nodes import children
 
 _FEW = 2
 _ANSWERING = frozenset((
     ast.If, ast.IfExp, ast.BoolOp, ast.BinOp, ast.Match, ast.Dict, ast.List, ast.Tuple, ast.Set, ast.Subscript,
     ast.Module, *FUNCTIONS,
 ))  # fmt: skip
+_HOLDING = frozenset((ast.Assign, ast.AnnAssign, ast.Call))
 _SMALL = 64
 """Most numbers that a condition like `2 < n < 9` is taken to name one by one."""
 
@@ -43,7 +44,13 @@ def python_answers(tree: ast.Module, lines: frozenset[int] | None) -> Iterator[A
     """Every answer that has some of these lines (all, where there are none)."""
     lists: dict[int, list[ast.List | ast.Tuple]] = {}
     inner: set[int] = set()
-    for node in nodes(tree):
+    waiting: deque[tuple[ast.AST, ast.AST]] = deque([(tree, tree)])
+    while waiting:
+        node, scope = waiting.popleft()
+        within = node if isinstance(node, FUNCTIONS) else scope
+        waiting += [(child, within) for child in children(node)]
+        if node.__class__ in _HOLDING and id(scope) in lists:
+            lists[id(scope)] += _lists_in(node, lines)
         if node.__class__ not in _ANSWERING or not touched(
             lines, getattr(node, "lineno", 0), getattr(node, "end_lineno", 0) or 0
         ):
@@ -57,7 +64,7 @@ def python_answers(tree: ast.Module, lines: frozenset[int] | None) -> Iterator[A
         elif isinstance(node, ast.Subscript) and isinstance(node.value, (ast.List, ast.Tuple)):
             yield from _by_position(node.value)
         if isinstance(node, (ast.Module, *FUNCTIONS)):
-            lists[id(node)] = [*_lists_of(node, lines)]
+            lists[id(node)] = []
     tables = count(-1, -1)
     for found in lists.values():
         yield from _side_by_side(found, tables)
@@ -195,22 +202,16 @@ def _by_position(node: ast.List | ast.Tuple) -> Iterator[Answer]:
             yield Answer((number(position),), of_python(element), ast.unparse(node), node.lineno, table=node.lineno)
 
 
-def _lists_of(scope: ast.AST, lines: frozenset[int] | None) -> Iterator[ast.List | ast.Tuple]:
-    """Lists that are given a name, or are zipped."""
-    waiting = deque(children(scope))
-    while waiting:
-        node = waiting.popleft()
-        if isinstance(node, FUNCTIONS):
-            continue
-        held: list[ast.expr] = []
-        if isinstance(node, (ast.Assign, ast.AnnAssign)) and node.value is not None:
-            held = [node.value, *(node.value.elts if isinstance(node.value, ast.Tuple) else [])]
-        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "zip":
-            held = node.args
-        for one in held:
-            if isinstance(one, (ast.List, ast.Tuple)) and one.elts and touched(lines, one.lineno, one.end_lineno or 0):
-                yield one
-        waiting += children(node)
+def _lists_in(node: ast.AST, lines: frozenset[int] | None) -> Iterator[ast.List | ast.Tuple]:
+    """The lists to which a statement gives a name, or which a call zips."""
+    held: list[ast.expr] = []
+    if isinstance(node, (ast.Assign, ast.AnnAssign)) and node.value is not None:
+        held = [node.value, *(node.value.elts if isinstance(node.value, ast.Tuple) else [])]
+    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "zip":
+        held = node.args
+    for one in held:
+        if isinstance(one, (ast.List, ast.Tuple)) and one.elts and touched(lines, one.lineno, one.end_lineno or 0):
+            yield one
 
 
 def _side_by_side(found: list[ast.List | ast.Tuple], tables: Iterator[int]) -> Iterator[Answer]:
