@@ -37,6 +37,9 @@ _MOST_READ = 200
 _COMPILED = ("*.c", "*.h", "*.cc", "*.cpp", "*.hpp", "*.pyx", "*.pxd")
 NATIVE = (*_COMPILED, "*.rs", "/Cargo.toml", "/Cargo.lock")
 
+_WANTS_TO_WRITE = re.compile(
+    r'name = "coverage"\s+version = "7\.10\.[012]"|"coverage": \{[^{}]*"==7\.10\.[012]"', re.DOTALL
+)
 _INSTALL = "/opt/automend/install"
 _LOCKED = "/opt/automend/locked"
 
@@ -119,7 +122,7 @@ class PythonFacts:
 
     def setup(self, own: tuple[str, ...] | None, lint: Lint | None) -> tuple[str, ...]:
         """Shell commands for the environment; `own` are the repository's, in place of what we would have found."""
-        tools = ["pytest", "coverage", *self.pytest.plugins]
+        tools = ["pytest", self._coverage(), *self.pytest.plugins]
         if lint is not None and lint.kind == "ruff":
             tools.append(self._ruff())
         if own is None:
@@ -205,6 +208,11 @@ class PythonFacts:
         found = imported(self._read, tests, "\n".join(texts))
         wanted = [name for name in found if name.replace("-", "_") not in places]
         return [f"{_INSTALL} {shlex.join(wanted)} || true"] if wanted else []
+
+    def _coverage(self) -> str:
+        """The tool that measures; not the few versions that refuse to run in an environment that cannot be written."""
+        locks = "\n".join(self._text(name) for name in ("uv.lock", *LOCKS) if name in self._paths)
+        return "coverage!=7.10.0,!=7.10.1,!=7.10.2" if _WANTS_TO_WRITE.search(locks) else "coverage"
 
     def _ruff(self) -> str:
         hooks = ".pre-commit-config.yaml"

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 
+import pytest
+
 from runner.project import Project, recognise
 from runner.project.python_lock import constraints, pipfile
 from runner.settings import RepoConfig
@@ -78,3 +80,19 @@ def test_the_environment_is_installed_as_locked() -> None:
         subprocess.run(["/bin/sh", "-n"], input=step, text=True, check=True)
     assert "automend/locked" not in "\n".join(project({}).setup)
     assert "automend/locked" not in "\n".join(project({"uv.lock": "", "poetry.lock": POETRY}).setup)
+
+
+@pytest.mark.parametrize(
+    ("files", "wanted"),
+    [
+        ({"uv.lock": '[[package]]\nname = "coverage"\nversion = "7.10.1"\n'}, "coverage!=7.10.0,!=7.10.1,!=7.10.2"),
+        ({"uv.lock": '[[package]]\nname = "coverage"\nversion = "7.10.3"\n'}, "pytest coverage"),
+        ({"Pipfile.lock": '{"develop": {"coverage": {"hashes": [], "version": "==7.10.0"}}}'}, "coverage!=7.10.0"),
+        (
+            {"Pipfile.lock": '{"develop": {"coverage": {"version": "==7.9"}, "b": {"version": "==7.10.0"}}}'},
+            "pytest coverage",
+        ),
+    ],
+)
+def test_a_coverage_that_cannot_run_in_our_environment_is_not_kept(files: dict[str, str], wanted: str) -> None:
+    assert wanted in "\n".join(project(files).setup)

@@ -273,6 +273,28 @@ def test_an_old_failure_in_new_words_is_the_patchs() -> None:
     assert rules(found.findings) == [("tests.green", "failed")]
 
 
+def test_where_only_the_file_is_known_to_have_changed_what_is_red_anyhow_is_not_the_patchs() -> None:
+    path = "tests/a.test.js"
+
+    def measured(**said: str) -> Measurement:
+        return Measurement(
+            tests={
+                f"{path}::{name}": TestResult(outcome=TestOutcome(word), message="", collecting=False)
+                for name, word in said.items()
+            }
+        )
+
+    files = (FileChange(path=path, status="M", old_blob="3", new_blob="4"),)
+    changes = TestChanges(
+        Patch(base_tree="a", head_tree="b", files=files), Globs(("tests/**",)), lambda _: b"old", lambda _: b"new"
+    )
+    red = measured(one="passed", two="failed")
+    known = replace(trial(), changes=changes, base=red, kept=red, head=red)
+    assert green(known).check.verdict is Verdict.PASSED
+    rewritten = replace(known, kept=measured(one="passed", two="passed"))
+    assert rules(green(rewritten).findings) == [("tests.green", "failed")]
+
+
 def test_the_test_goal_wants_a_test() -> None:
     found = green(trial(goal=Goal.TEST, base=ran(one="passed"), head=ran(one="passed")))
     assert rules(found.findings) == [("tests.new", "failed")]
