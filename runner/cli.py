@@ -281,9 +281,11 @@ def _follow(app: App, run: Run, *, quiet: bool) -> Run:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         hush()
         err.print("[dim]stopping, and clearing up[/]")
-        app.engine.cancel(run.id)
-        left = "nothing of it is left running" if app.engine.running else "the service that does it ends its work soon"
-        err.print(f"interrupted; run {run.id} is stopped, {left}")
+        left = app.engine.cancel(run.id)
+        if not app.engine.running:
+            left.append("the service that does it ends its work soon")
+        said = "; ".join(left) or "nothing of it is left running"
+        err.print(f"interrupted; run {run.id} is stopped, {escape(said)}")
         leave(INTERRUPTED)
 
 

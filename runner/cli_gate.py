@@ -12,6 +12,7 @@ from rich.markup import escape
 from runner import screens
 from runner.app import opened
 from runner.cli_end import EXIT_OF_VERDICT, abandon, err, hush, leave, out
+from runner.cli_patch import given_patch
 from runner.config import Host, load
 from runner.errors import UsageError
 from runner.evidence import seal
@@ -20,8 +21,6 @@ from runner.evidence.document import EvidenceFile
 from runner.evidence.keys import read_public
 from runner.interrupt import interruptible
 from runner.model import Goal
-
-_LARGEST_PATCH = 64 << 20
 
 
 @click.command("gate")
@@ -79,11 +78,7 @@ def gate_command(
         raise UsageError("--public-key goes with --evidence", remedy="it says who must have signed the evidence")
     if base is None:
         raise UsageError("there is nothing to measure the patch against", remedy="give --base REF, or --evidence FILE")
-    if (patch_file is None) == (head is None):
-        raise UsageError("give either --patch FILE or --head REF", remedy="one of the two, not both")
-    patch = patch_file.read(_LARGEST_PATCH + 1) if patch_file is not None else None
-    if patch is not None and len(patch) > _LARGEST_PATCH:
-        raise UsageError(f"the patch is larger than {_LARGEST_PATCH >> 20} MiB", remedy="judge it with --head REF")
+    patch = given_patch(patch_file, head)
     with (
         opened(load(config=context.obj)) as app,
         app.gate_name() as name,

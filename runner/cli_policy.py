@@ -11,14 +11,13 @@ from rich.table import Table
 
 from runner.app import opened
 from runner.cli_end import EXIT_OF_VERDICT, out
+from runner.cli_patch import given_patch
 from runner.config import load
 from runner.errors import UsageError
 from runner.model import Goal, Verdict
 from runner.policy.schema import known, load_policy
 from runner.screens import SIGN
 from runner.steps import rules
-
-_LARGEST_PATCH = 64 << 20
 
 
 @click.group("policy")
@@ -97,11 +96,7 @@ def test_command(
 
     Ends like `automend gate --static`: 0 when all rules hold, 1 when one says no.
     """
-    if (patch_file is None) == (head is None):
-        raise UsageError("give either --patch FILE or --head REF", remedy="one of the two, not both")
-    patch = patch_file.read(_LARGEST_PATCH + 1) if patch_file is not None else None
-    if patch is not None and len(patch) > _LARGEST_PATCH:
-        raise UsageError(f"the patch is larger than {_LARGEST_PATCH >> 20} MiB", remedy="test it with --head REF")
+    patch = given_patch(patch_file, head)
     with opened(load(config=context.obj)) as app:
         source = app.source(repo)
         change = source.change(base, head=head, patch=patch)

@@ -173,17 +173,17 @@ class Engine:
             log.exception("run %s cannot be looked at", run.id)
             self._house.store.say(run.id, f"cannot be looked at: internal error: {type(e).__name__}: {e}")
 
-    def cancel(self, run_id: str) -> None:
-        """Stop a run that a person interrupted: its workflow, in whichever process, and every container of it."""
+    def cancel(self, run_id: str) -> list[str]:
+        """Stop a run that a person interrupted: its workflow, in whichever process, and every container of it.
+
+        What may be left of it all the same, in words.
+        """
         client = self._client or DBOSClient(system_database_engine=_database(self._url))
         wanted = [w.id for w in self._house.store.assignments() if w.run == run_id]
         self._house.store.finish(run_id, RunStatus.STOPPED, "interrupted", exit_code=130)
         for workflow in wanted:
             client.cancel_workflow(workflow)
-        try:
-            self._house.sandboxes.shut(run_id)
-        except SandboxError as e:
-            log.warning("containers of run %s may be left: %s", run_id, e.message)
+        left = self._shut(run_id)
         # A step is not cut short: without a container it ends soon, and so does its workflow.
         until = time.monotonic() + _INTERRUPTED_SECONDS
         while checkpoint.at_work(run_id) and time.monotonic() < until:
@@ -193,10 +193,11 @@ class Engine:
         try:
             propose.withdraw(self._house, run_id)
         except AutomendError as e:
-            log.warning("the branch of run %s may be left: %s", run_id, e.message)
+            left.append(f"its branch may be left: {e.message}")
         run = self._house.store.run(run_id)
         opened = f"; {run.pull.url} was opened already" if run.pull is not None else ""
         self._house.store.finish(run_id, RunStatus.STOPPED, f"interrupted{opened}", exit_code=130)
+        return left
 
     def close(self) -> None:
         """Stop. What is unfinished is recovered by the next engine."""
@@ -224,10 +225,16 @@ class Engine:
         """Give a run no more containers that a person stopped in another process: work of ours for it goes on here."""
         for run_id in checkpoint.runs_at_work():
             if self._house.store.run(run_id).status is RunStatus.STOPPED:
-                try:
-                    self._house.sandboxes.shut(run_id)
-                except SandboxError as e:
-                    log.warning("containers of run %s may be left: %s", run_id, e.message)
+                for words in self._shut(run_id):
+                    log.warning("run %s: %s", run_id, words)
+
+    def _shut(self, run_id: str) -> list[str]:
+        """Remove a run's containers, and make no more for it; what may be left, in words."""
+        try:
+            self._house.sandboxes.shut(run_id)
+        except SandboxError as e:
+            return [f"containers of it may be left: {e.message}"]
+        return []
 
     def _clear(self, run_id: str) -> None:
         try:

@@ -37,9 +37,7 @@ _MOST_READ = 200
 _COMPILED = ("*.c", "*.h", "*.cc", "*.cpp", "*.hpp", "*.pyx", "*.pxd")
 NATIVE = (*_COMPILED, "*.rs", "/Cargo.toml", "/Cargo.lock")
 
-_WANTS_TO_WRITE = re.compile(
-    r'name = "coverage"\s+version = "7\.10\.[012]"|"coverage": \{[^{}]*"==7\.10\.[012]"', re.DOTALL
-)
+_WANTS_TO_WRITE = re.compile(r'name = "coverage"\s+version = "7\.10\.[012]"|"coverage": \{[^{}]*"==7\.10\.[012]"')
 _INSTALL = "/opt/automend/install"
 _LOCKED = "/opt/automend/locked"
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 import unittest
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from runner.policy.integrity.matching import At, Matched, Pair
-from runner.policy.integrity.model import Definition, Strength, Test, TestFile, shown
+from runner.policy.integrity.model import Definition, Mark, Strength, Test, TestFile, shown
 from runner.policy.integrity.python import always_skips
 from runner.policy.integrity.python_stand_ins import replaced_by
 from runner.policy.integrity.sides import SNAPSHOTS, TEST_DATA, Change, Seen, Sides
@@ -182,19 +182,26 @@ def _new(rule: str, message: str, path: str, line: int, *, grave: bool) -> Seen:
 
 def stand_ins(pairs: tuple[Pair, ...], fresh_tests: tuple[At, ...], product: Mapping[str, int]) -> Iterator[Seen]:
     """Tests that put something in the place of the code that the patch is about. `product`: names that it defines."""
-    before = {(p.head.path, p.head.test.name): Counter(m.text for m in p.base.test.inside.replaces) for p in pairs}
+    before = {(p.head.path, p.head.test.name): p.base.test.inside.replaces for p in pairs}
     for path, test in (*(p.head for p in pairs), *fresh_tests):
-        known = before.get((path, test.name), Counter())
-        for mark in test.inside.replaces:
+        for mark in _added(test.inside.replaces, before.get((path, test.name), ())):
             name = mark.text.rpartition("/")[2].partition(".")[0] if "/" in mark.text else mark.text
-            if known[mark.text] > 0:
-                known[mark.text] -= 1
-            elif name in product:
+            if name in product:
                 others = test.inside.calls & product.keys() - {name}  # still tested for real
                 grave = (name in test.inside.calls and not others) or "/" in mark.text
                 message = f"{test.name} puts a stand-in for `{shown(mark.text, 60)}`, which this patch changes"
                 remedy = "test the real code; put stand-ins only for what it needs from outside"
                 yield Seen("tests.mocked", message, remedy, path, mark.line, grave and (path, test.name) in before)
+
+
+def _added(marks: Iterable[Mark], before: Iterable[Mark]) -> Iterator[Mark]:
+    """The marks that there are more of than before."""
+    known = Counter(mark.text for mark in before)
+    for mark in marks:
+        if known[mark.text] > 0:
+            known[mark.text] -= 1
+        else:
+            yield mark
 
 
 def planted(
@@ -203,11 +210,7 @@ def planted(
     """What a test file puts into other modules when it is imported: then all tests see it. `own`: the product's."""
     for path, file in head.items():
         before = base.get(path)
-        known = Counter(m.text for m in before.plants) if before is not None else Counter()
-        for mark in file.plants:
-            if known[mark.text] > 0:
-                known[mark.text] -= 1
-                continue
+        for mark in _added(file.plants, before.plants if before is not None else ()):
             top = mark.text.partition(".")[0]
             if top in own or imported(top):
                 message = f"importing {path} puts something in the place of `{shown(mark.text, 60)}`, for all tests"
@@ -328,11 +331,7 @@ def switches(base: Mapping[str, TestFile], head: Mapping[str, TestFile]) -> Iter
     """What acts on the whole run: hooks, plugins, ignored files, `.only`."""
     for path, file in head.items():
         before = base.get(path)
-        known = Counter(m.text for m in before.switches) if before is not None else Counter()
-        for mark in file.switches:
-            if known[mark.text] > 0:
-                known[mark.text] -= 1
-                continue
+        for mark in _added(file.switches, before.switches if before is not None else ()):
             alone = "no other test" in mark.text
             grave = alone or mark.text.removeprefix("def ").startswith(_GRAVE_SWITCHES)
             rule = "tests.skipped" if alone else "tests.configuration"

@@ -8,7 +8,9 @@ import pytest
 
 from runner import checkpoint
 from runner.engine import Engine
+from runner.errors import OutsideError
 from runner.model import Goal, Job, Run, RunStatus
+from runner.steps import propose
 from runner.store import Store, open_store
 from sandbox.api import SandboxError
 
@@ -73,3 +75,25 @@ def test_a_run_that_was_stopped_elsewhere_gets_no_more_containers_here(engine, s
     monkeypatch.setattr(checkpoint, "_at_work", Counter({stopped: 1, going_on: 1, "over": 0}))
     engine.submit()
     assert shut == [stopped]
+
+
+def test_what_may_be_left_of_a_run_that_was_interrupted_is_told(engine, store, monkeypatch):
+    run = a_run(store, RunStatus.WORKING)
+
+    def refused(*_: object) -> None:
+        raise OutsideError("nobody answers")
+
+    def stuck(run: str) -> None:
+        raise SandboxError("the engine is gone")
+
+    engine._house.sandboxes = SimpleNamespace(shut=stuck, reap=lambda run: [])
+    monkeypatch.setattr(engine, "_client", SimpleNamespace(cancel_workflow=lambda workflow: None))
+    monkeypatch.setattr(propose, "withdraw", refused)
+    assert engine.cancel(run) == [
+        "containers of it may be left: the engine is gone",
+        "its branch may be left: nobody answers",
+    ]
+    assert store.run(run).status is RunStatus.STOPPED
+    engine._house.sandboxes.shut = lambda run: None
+    monkeypatch.setattr(propose, "withdraw", lambda *_: None)
+    assert engine.cancel(run) == []
